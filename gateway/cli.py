@@ -1,0 +1,181 @@
+"""The ``smsbat-gateway`` command. Each command imports what it needs itself, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.errors import ConfigurationError
+
+LOOPBACK = "127.0.0.1"
+
+app = typer.Typer(
+    name="smsbat-gateway",
+    help="Lets integrations written for Messagio or sms.by send through SMSBAT, with nothing changed but their URL.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+MappingsOption = Annotated[
+    Path | None, typer.Option("--mappings", help="Folder of mapping files.  [GATEWAY_MAPPINGS, default: mappings]")
+]
+DatabaseOption = Annotated[
+    str | None, typer.Option(help="Database URL.  [GATEWAY_DATABASE, default: sqlite:///gateway.db]")
+]
+LatencyOption = Annotated[float, typer.Option(min=0, help="Milliseconds before each answer.")]
+
+
+def main() -> None:
+    """Run the command; what is wrong with the configuration is told in words, not in a stack trace."""
+    try:
+        app()
+    except ConfigurationError as error:
+        typer.secho(str(error), fg="red", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Port for legacy clients.")] = 8080,
+    operator_port: Annotated[int, typer.Option(help="Port for the operator.")] = 8081,
+    sandbox_port: Annotated[int, typer.Option(help="Port of the sandbox SMSBAT.")] = 8082,
+    mappings: MappingsOption = None,
+    database: Annotated[str, typer.Option(help="Database URL.")] = "sqlite:///demo.db",
+) -> None:
+    """Start a gateway with a sandbox SMSBAT behind it and a demo account in front, and show what passes through."""
+    from gateway.demo import run_demo
+
+    run_demo(mappings or Path("mappings"), database, port, operator_port, sandbox_port)
+
+
+@app.command()
+def serve(
+    listen: Annotated[
+        str | None, typer.Option(help="host:port for legacy clients.  [GATEWAY_LISTEN, default: 127.0.0.1:8080]")
+    ] = None,
+    operator_listen: Annotated[
+        str | None,
+        typer.Option(help="host:port for the operator.  [GATEWAY_OPERATOR_LISTEN, default: 127.0.0.1:8081]"),
+    ] = None,
+    mappings: MappingsOption = None,
+    database: DatabaseOption = None,
+    log_format: Annotated[
+        str | None, typer.Option(help="console or json.  [GATEWAY_LOG_FORMAT, default: console]")
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option(help="debug, info, warning or error.  [GATEWAY_LOG_LEVEL, default: info]")
+    ] = None,
+) -> None:
+    """Serve legacy clients: the production command. Everything can also be set in the environment as GATEWAY_…"""
+    from gateway.serve import run_gateway
+
+    run_gateway(
+        _settings(
+            listen=listen,
+            operator_listen=operator_listen,
+            mappings=mappings,
+            database=database,
+            log_format=log_format,
+            log_level=log_level,
+        )
+    )
+
+
+@app.command()
+def check(
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder of mapping files.")] = Path("mappings"),
+) -> None:
+    """Validate mapping files, run their worked examples, and show what each dialect covers. Exit code 1: problems."""
+    from gateway.check import run_check
+
+    sys.exit(0 if run_check(directory) else 1)
+
+
+@app.command()
+def explain(
+    request: Annotated[
+        str, typer.Argument(help="A file with a raw HTTP request, '-' for stdin, or a whole 'curl …' command line.")
+    ] = "-",
+    mappings: MappingsOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Show step by step what a request becomes and what its client would be answered. Sends nothing."""
+    from gateway.explain.command import run_explain
+
+    sys.exit(0 if run_explain(request, _settings(mappings=mappings).mappings, as_json) else 1)
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(help="Port to listen on, on 127.0.0.1.")] = 8082,
+    key: Annotated[str, typer.Option(help="API key that it accepts.")] = "sandbox-key",
+    login: Annotated[str, typer.Option(help="Basic login that it accepts.")] = "sandbox",
+    password: Annotated[str, typer.Option(help="Basic password that it accepts.")] = "sandbox-password",  # noqa: S107
+    shape: Annotated[str, typer.Option(help="Form of its answers: guide-001 or help-004.")] = "guide-001",
+    latency_ms: LatencyOption = 0,
+    limited: Annotated[bool, typer.Option(help="Keep SMSBAT's limits: 100 sending calls a second, 50 reads.")] = True,
+    fault: Annotated[str | None, typer.Option(help="Fail every call this way; see the numbers below.")] = None,
+    refuse_duplicates: Annotated[bool, typer.Option(help="Refuse a customerMessageId that was taken before.")] = False,
+    pace: Annotated[float, typer.Option(min=0, help="Seconds between the statuses of a message.")] = 1.0,
+) -> None:
+    """Start a stand-in SMSBAT. GET /sandbox/messages lists what it received, GET /sandbox/summary counts it."""
+    from gateway.sandbox.command import run_sandbox
+
+    options: dict[str, Any] = {
+        "key": key,
+        "login": login,
+        "password": password,
+        "shape": shape,
+        "latency": latency_ms / 1000,
+        "limited": limited,
+        "fault": fault,
+        "refuse_duplicates": refuse_duplicates,
+        "pace": pace,
+    }
+    run_sandbox(f"{LOOPBACK}:{port}", options)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of mapping files; mappings/schema.json is a copy of it."""
+    from gateway.mapping.json_schema import json_schema_text
+
+    sys.stdout.write(json_schema_text())
+
+
+@app.command()
+def migrate(database: DatabaseOption = None) -> None:
+    """Bring the database to the present shape. `serve` does this by itself at start."""
+    from gateway.store.engine import open_engine
+    from gateway.store.migrations import migrate as bring_up_to_date
+
+    engine = open_engine(_settings(database=database).database)
+    changed = bring_up_to_date(engine)
+    engine.dispose()
+    typer.echo("The database was brought up to date." if changed else "The database is up to date.")
+
+
+def _settings(**options: Any) -> Any:
+    """Settings from the environment, overridden by the options given."""
+    from pydantic import ValidationError
+
+    from gateway.settings import Settings
+
+    try:
+        return Settings(**{name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        lines = [f"{_setting(each['loc'])}: {each['msg']}" for each in error.errors()]
+        raise ConfigurationError("\n".join(lines)) from error
+
+
+def _setting(location: tuple[int | str, ...]) -> str:
+    name = str(location[0])
+    return f"--{name.replace('_', '-')} / GATEWAY_{name.removeprefix('GATEWAY_').upper()}"
+
+

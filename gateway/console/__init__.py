@@ -1,0 +1,1 @@
+"""What the operator sees and steers, on a listener of its own."""

@@ -1,0 +1,1 @@
+"""Pure domain: messages, outcomes, retry rules. No I/O, no clock, no framework."""

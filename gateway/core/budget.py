@@ -1,0 +1,31 @@
+"""A call budget: a token bucket that never lets the other side count more calls than it allows."""
+
+from __future__ import annotations
+
+
+class CallBudget:
+    """At most ``burst`` calls at once and ``rate`` a second afterwards, as the receiver counts them.
+
+    The receiver counts calls when they arrive, not when they leave: up to ``in_flight`` calls can bunch up on the
+    way. So the bucket is that much smaller than the documented burst. Times are seconds of a monotonic clock.
+    """
+
+    def __init__(self, rate: float, burst: int, in_flight: int) -> None:
+        self.rate = rate
+        self.capacity = float(max(1, burst - in_flight))
+        self._tokens = self.capacity
+        self._at: float | None = None
+
+    def delay(self, now: float) -> float:
+        """Seconds until a call may go out; 0 when it may now."""
+        self._refill(now)
+        return 0.0 if self._tokens >= 1.0 else (1.0 - self._tokens) / self.rate
+
+    def take(self) -> None:
+        """Count a call that goes out now."""
+        self._tokens -= 1.0
+
+    def _refill(self, now: float) -> None:
+        elapsed = 0.0 if self._at is None else max(0.0, now - self._at)
+        self._tokens = min(self.capacity, self._tokens + elapsed * self.rate)
+        self._at = now

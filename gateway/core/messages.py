@@ -1,0 +1,96 @@
+"""The neutral words that every dialect and the upstream are translated to and from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What SMSBAT's answer means for a message, whatever its wording (wire: smsbat.md, 5)."""
+
+    ACCEPTED = "accepted"
+    INVALID = "invalid"
+    AUTHENTICATION = "authentication"
+    FORBIDDEN = "forbidden"
+    BALANCE = "balance"
+    RATE_LIMITED = "rate_limited"
+    TEMPORARY = "temporary"
+    UNKNOWN = "unknown"
+
+
+#: Outcomes after which the same message may be submitted again, with the same id.
+RETRYABLE = frozenset({Outcome.RATE_LIMITED, Outcome.TEMPORARY})
+
+#: Outcomes that speak of the SMSBAT credential, not of any one message.
+CREDENTIAL_OUTCOMES = frozenset({Outcome.AUTHENTICATION, Outcome.FORBIDDEN})
+
+
+class Concern(StrEnum):
+    """Which part of a message a refusal is about."""
+
+    RECIPIENT = "recipient"
+    SENDER = "sender"
+    TEXT = "text"
+
+
+class State(StrEnum):
+    """Where a stored message stands. ``ACCEPTED`` is the only state with work left to submit."""
+
+    ACCEPTED = "accepted"
+    SUBMITTED = "submitted"
+    REFUSED = "refused"
+    UNPAIRED = "unpaired"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One recipient, one content; its ``id`` is Messagio's ``msg_id`` and SMSBAT's ``customerMessageId``.
+
+    ``recipient`` is echoed as the client sent it, ``digits`` is what numbers are compared by.
+    ``ttl`` is in seconds from ``accepted_at``, which is in milliseconds since the epoch.
+    """
+
+    id: str
+    submission: str
+    position: int
+    account: str
+    dialect: str
+    channel: str
+    sender: str
+    recipient: str
+    digits: str
+    text: str
+    ttl: int
+    reference: str | None
+    report: bool
+    accepted_at: int
+
+    @property
+    def expires_at(self) -> int:
+        """The moment, in milliseconds since the epoch, after which it is not submitted any more."""
+        return self.accepted_at + self.ttl * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What SMSBAT said of one message when it was submitted.
+
+    ``concern`` and ``detail`` come with refusals only; ``detail`` is SMSBAT's own wording, for operators.
+    """
+
+    outcome: Outcome
+    upstream_id: str | None = None
+    parts: int | None = None
+    concern: Concern | None = None
+    detail: str | None = None
+
+
+ACCEPTED = Receipt(Outcome.ACCEPTED)
+
+
+def only_digits(number: str) -> str:
+    """A phone number as it is compared: its ASCII digits, nothing else."""
+    return number if number.isascii() and number.isdigit() else "".join(c for c in number if c in "0123456789")

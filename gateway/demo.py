@@ -1,0 +1,97 @@
+"""The ``demo`` command: a gateway, a sandbox SMSBAT behind it, and a running commentary."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.text import Text
+
+from gateway.app import gateway
+from gateway.listener import bind, listening
+from gateway.logs import configure_logging
+from gateway.mapping.answers import Answer
+from gateway.mapping.exchange import Exchange
+from gateway.mapping.loader import Plan, load
+from gateway.process import run_until_stopped
+from gateway.sandbox.smsbat import Sandbox, SandboxOptions
+
+#: The vendor's own example, so its signature can be looked up in the vendor's documentation.
+EXAMPLE = "user=onvUser&from=Sender&phone=79041231231&txt=hello&sign=ac748f3290de34c2bd7aec56f3100e29"
+
+
+def run_demo(mappings: Path, database: str, port: int, operator_port: int, sandbox_port: int) -> None:
+    """Serve until Ctrl-C. Raises ``ConfigurationError`` when it can't start."""
+    configure_logging("console", "warning")
+    files = [*sorted(mappings.glob("messagio.yaml")), mappings / "smsbat.yaml", mappings / "demo" / "accounts.yaml"]
+    plan = _towards(load(files), sandbox_port)
+    commentary = Commentary()
+    sandbox = Sandbox(SandboxOptions(), commentary.smsbat_got)
+    addresses = [f"127.0.0.1:{each}" for each in (port, operator_port, sandbox_port)]
+    legacy, operator, smsbat = (bind(address) for address in addresses)
+
+    async def program(stop: asyncio.Event) -> None:
+        async with listening(sandbox.app, smsbat), gateway(plan, database, legacy, operator, commentary.answered):
+            commentary.welcome(port, sandbox_port)
+            await stop.wait()
+            commentary.bye()
+
+    run_until_stopped(program)
+
+
+def _towards(plan: Plan, sandbox_port: int) -> Plan:
+    """The same plan with the sandbox on another port."""
+    logins = {
+        name: dataclasses.replace(
+            login, settings=login.settings.model_copy(update={"url": f"http://127.0.0.1:{sandbox_port}"})
+        )
+        for name, login in plan.accounts.smsbat.items()
+    }
+    return dataclasses.replace(plan, accounts=dataclasses.replace(plan.accounts, smsbat=logins))
+
+
+class Commentary:
+    """A line for what came in, what SMSBAT got and what went back."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+
+    def welcome(self, port: int, sandbox_port: int) -> None:
+        """What there is and what to paste."""
+        self._console.print(
+            f"The gateway answers Messagio clients on http://127.0.0.1:{port}/, the sandbox SMSBAT is on"
+            f" http://127.0.0.1:{sandbox_port}.\nPaste this into another terminal (Ctrl-C here stops everything):\n"
+        )
+        self._console.print(f"  curl -d '{EXAMPLE}' http://127.0.0.1:{port}/\n", style="bold", soft_wrap=True)
+        self._console.print(f"What SMSBAT was sent: curl http://127.0.0.1:{sandbox_port}/sandbox/messages\n")
+
+    def smsbat_got(self, items: list[Mapping[str, Any]]) -> None:
+        """Called by the sandbox for each call that it takes."""
+        shown = orjson.dumps(items[0]).decode() + (f" and {len(items) - 1} more" if len(items) > 1 else "")
+        self._line("  SMSBAT got ", shown, "cyan")
+
+    def answered(self, exchange: Exchange, answer: Answer, seconds: float) -> None:
+        """Called by the gateway for each request that it answered."""
+        account = exchange.identity.account.name if exchange.identity else "nobody"
+        recipients = ", ".join(message.recipient for message in exchange.messages[:3])
+        channel = exchange.messages[0].channel if exchange.messages else "nothing"
+        self._line("request     ", f"{exchange.dialect.name}, account {account}: {channel} to {recipients or 'nobody'}", "bold")
+        said = str(exchange.refusal) if exchange.refusal else "accepted"
+        self._line("  went back ", f"{_first_words(answer)}  ({said}, {seconds * 1000:.1f} ms)", "red" if exchange.refusal else "green")
+
+    def bye(self) -> None:
+        """The last line."""
+        self._console.print("Stopping.")
+
+    def _line(self, label: str, text: str, style: str) -> None:
+        self._console.print(Text.assemble((label, "dim"), (text, style)), soft_wrap=True)
+
+
+def _first_words(answer: Answer) -> str:
+    """An answer on one line."""
+    return " ".join(answer.body.decode("utf-8", "replace").split())[:160]

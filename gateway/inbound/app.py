@@ -1,0 +1,98 @@
+"""The ASGI application for legacy clients.
+
+Plain ASGI, not a framework's request object: form parsing there destroys the bytes that signatures cover, and its
+routing knows nothing of mapping files.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from gateway.core.ids import message_id
+from gateway.errors import Refusal
+from gateway.inbound.body import ClientGone, Event, Receive, read_body
+from gateway.inbound.send import SendOperation
+from gateway.mapping.answers import Answer
+from gateway.mapping.exchange import Exchange
+from gateway.mapping.loader import Plan
+from gateway.wire.raw_http import host_name
+
+Send = Callable[[Event], Awaitable[None]]
+#: Told of every exchange when it is answered, with its duration in seconds.
+Observer = Callable[[Exchange, Answer, float], None]
+
+log = structlog.get_logger("gateway.inbound")
+
+
+class LegacyApp:
+    """Answers every request in the dialect of its path, whatever is wrong with it or with us."""
+
+    def __init__(self, plan: Plan, operation: SendOperation, observer: Observer) -> None:
+        self._plan = plan
+        self._operation = operation
+        self._observe = observer
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        started = time.perf_counter()
+        exchange = Exchange(self._plan.dialect_at(scope["path"]))
+        try:
+            answer = await self._answer(exchange, scope, receive)
+        except ClientGone:
+            return
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.body})
+        self._observe(exchange, answer, time.perf_counter() - started)
+
+    async def _answer(self, exchange: Exchange, scope: Any, receive: Receive) -> Answer:
+        try:
+            return await self._handle(exchange, scope, receive)
+        except Refusal as refusal:
+            return exchange.refuse(refusal)
+        except ClientGone:
+            raise
+        except Exception:
+            log.exception("a request failed in an unforeseen way", dialect=exchange.dialect.name)
+            return exchange.refuse(Refusal("temporary"))
+
+    async def _handle(self, exchange: Exchange, scope: Any, receive: Receive) -> Answer:
+        headers = dict(scope["headers"])
+        exchange.route(scope["method"], scope["path"], host_name(headers.get(b"host", b"")))
+        length = headers.get(b"content-length")
+        limit = exchange.dialect.file.limits.body
+        body = await read_body(receive, int(length) if length else None, limit, b"expect" in headers)
+        now = time.time_ns() // 1_000_000
+        exchange.understand(
+            query=scope["query_string"],
+            content_type=headers.get(b"content-type", b""),
+            body=body,
+            identities=self._plan.accounts.identities,
+            now=now,
+            new_id=lambda: message_id(now, os.urandom(10)),
+        )
+        return await self._operation.send(exchange)
+
+
+def log_exchange(exchange: Exchange, answer: Answer, seconds: float) -> None:
+    """One line a request: whose, how many messages, what it was answered; no text, no phone, no secret."""
+    sent = frozenset(exchange.fields.values) if exchange.fields else frozenset()
+    log.info(
+        "request",
+        dialect=exchange.dialect.name,
+        account=exchange.identity.account.name if exchange.identity else None,
+        messages=len(exchange.messages),
+        answer=str(exchange.refusal) if exchange.refusal else "accepted",
+        ignored=_names(sent & exchange.dialect.ignored),
+        unknown=_names(sent - exchange.dialect.known),
+        ms=round(seconds * 1000, 1),
+    )
+
+
+def _names(names: frozenset[bytes]) -> list[str]:
+    """A few names, shortened: they are the client's bytes."""
+    return [name[:40].decode("utf-8", "backslashreplace") for name in sorted(names)[:10]]

@@ -1,0 +1,61 @@
+"""uvicorn servers that run beside each other in one event loop and leave signals to the process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import uvicorn
+
+from gateway.errors import ConfigurationError
+from gateway.settings import Address, host_and_port
+
+#: Seconds that requests in flight get to end when the process stops: more than any account may wait.
+GRACE = 65
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(address: Address) -> socket.socket:
+    """A listening socket. Raises ``ConfigurationError`` when the address can't be had."""
+    host, port = host_and_port(address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        bound = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise ConfigurationError(f"can't listen on {address}: {error.strerror}") from error
+    bound.setblocking(False)
+    return bound
+
+
+@contextlib.asynccontextmanager
+async def listening(app: Any, bound: socket.socket, protocol: Any = "httptools") -> AsyncIterator[None]:
+    """Serve an ASGI application on a bound socket until the block ends, then let its requests finish."""
+    config = uvicorn.Config(
+        app,
+        http=protocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE,
+        backlog=2048,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[bound]))
+    while not server.started and not task.done():
+        await asyncio.sleep(0.005)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task

@@ -1,0 +1,36 @@
+"""Logging: structlog, one line an event, to stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import orjson
+import structlog
+from structlog.typing import Processor
+
+
+def configure_logging(log_format: str, level: str) -> None:
+    """Set up for the whole process; ``console`` is for people, ``json`` for machines."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    as_json = log_format == "json"
+    structlog.configure(
+        processors=[*shared, *(_json() if as_json else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())])],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer) if as_json else structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    # Libraries speak up only when something is wrong.
+    logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+
+
+def _json() -> list[Processor]:
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_dump)]
+
+
+def _dump(event: object, **_options: object) -> bytes:
+    return orjson.dumps(event, default=str)

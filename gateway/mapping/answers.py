@@ -1,0 +1,67 @@
+"""Answers of a dialect, compiled: the first whose guard holds, as status, headers and bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway.mapping.schema import Answer as AnswerSection
+from gateway.mapping.source import Where
+from gateway.mapping.values import Compiler, Holds, Scope, Value
+from gateway.wire.forms import Fields
+from gateway.wire.xml import unparse
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back to a legacy client."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Alternative:
+    holds: Holds
+    status: int
+    content_type: bytes
+    declaration: str | None
+    document: Value
+
+    def render(self, scope: Scope) -> Answer:
+        body = unparse(self.document.evaluate(scope) or {}, self.declaration)
+        headers = ((b"content-type", self.content_type), (b"content-length", b"%d" % len(body)))
+        return Answer(self.status, headers, body)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Alternatives in the order of the file; the loader sees to it that the last one always holds."""
+
+    alternatives: tuple[_Alternative, ...]
+
+    def give(self, scope: Scope, fields: Fields) -> Answer:
+        """The answer for what is in ``scope``."""
+        chosen = next(each for each in self.alternatives if each.holds(scope, fields))
+        return chosen.render(scope)
+
+
+def compile_answers(
+    sections: Sequence[AnswerSection], compiler: Compiler, where: Where, known: Iterable[str]
+) -> Answers:
+    """Compile the alternatives that stand at ``where``; ``known`` are the names they may refer to."""
+    names = frozenset(known)
+    if sections[-1].when is not None:
+        compiler.complain((*where, len(sections) - 1, "when"), "the last answer needs no guard: one must always be given")
+    return Answers(tuple(_alternative(each, compiler, (*where, i), names) for i, each in enumerate(sections)))
+
+
+def _alternative(section: AnswerSection, compiler: Compiler, where: Where, names: frozenset[str]) -> _Alternative:
+    return _Alternative(
+        holds=compiler.guard(section.when, (*where, "when"), names),
+        status=section.status,
+        content_type=section.content_type.encode(),
+        declaration=section.declaration,
+        document=compiler.value(section.xml, (*where, "xml"), names),
+    )

@@ -1,0 +1,238 @@
+"""A dialect file, compiled into an immutable plan: route, authenticate, check, build, answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.core.messages import Concern, Message, Outcome, Receipt, only_digits
+from gateway.errors import Refusal
+from gateway.mapping.accounts import Account, Identity
+from gateway.mapping.answers import Answer, Answers, compile_answers
+from gateway.mapping.authentication import Authenticator
+from gateway.mapping.parameters import ParameterCheck, compile_parameter
+from gateway.mapping.schema import DialectFile, Endpoint
+from gateway.mapping.source import Problem, Source, Where
+from gateway.mapping.values import Compiler, Evaluate, Holds, Scope, Value
+from gateway.wire.forms import Fields
+
+#: Names in an answer's scope besides the parameters.
+_RESULT_NAMES = ("messages", "parameter")
+_NO_FIELDS = Fields({})
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePlan:
+    """How checked parameters become neutral messages. ``concerns`` names the parameter behind each part."""
+
+    values: Mapping[str, Value]
+    concerns: Mapping[Concern, str]
+
+    def build(self, values: Scope, account: Account, dialect: str, now: int, new_id: Callable[[], str]) -> list[Message]:
+        """One message for each recipient, in request order, all of one submission."""
+        part = {name: value.evaluate(values) for name, value in self.values.items()}
+        recipients = part.pop("recipient")
+        common = {**part, "account": account.name, "dialect": dialect, "accepted_at": now, "submission": new_id()}
+        common["report"] = bool(common["report"])
+        common["text"] = common["text"] or ""
+        listed = recipients if isinstance(recipients, list) else [recipients]
+        return [
+            Message(id=new_id(), position=i, recipient=each, digits=only_digits(each), **common)
+            for i, each in enumerate(listed)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointPlan:
+    """One endpoint: when it is meant, what it does, how it answers success."""
+
+    path: str
+    methods: frozenset[str]
+    hosts: frozenset[str]
+    meant: Holds
+    guard_names: tuple[str, ...]
+    refuse: str | None
+    message: MessagePlan | None
+    answers: Answers
+    origin: str
+
+    def is_at(self, path: str, host: str) -> bool:
+        """Whether requests to this path of this host may mean it."""
+        there = path.startswith(self.path[:-1]) if self.path.endswith("*") else path == self.path
+        return there and (not self.hosts or host in self.hosts)
+
+    def is_meant(self, fields: Fields) -> bool:
+        """Whether its guard over the raw parameters holds."""
+        raw = {name: (fields.last(name.encode()) or b"").decode("utf-8", "replace") for name in self.guard_names}
+        return self.meant(raw, fields)
+
+
+@dataclass(frozen=True, slots=True)
+class DialectPlan:
+    """A compiled dialect. Immutable: a running gateway swaps plans whole."""
+
+    file: DialectFile
+    source: Source
+    endpoints: tuple[EndpointPlan, ...]
+    parameters: tuple[ParameterCheck, ...]
+    known: frozenset[bytes]
+    ignored: frozenset[bytes]
+    authenticator: Authenticator
+    errors: Mapping[str, Mapping[str, Evaluate]]
+    error_answers: Answers
+    used: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """The dialect's short name."""
+        return self.file.dialect
+
+    def route(self, method: str, path: str, host: str) -> list[EndpointPlan]:
+        """The endpoints that a request line may mean. Raises ``Refusal`` for an unknown path or method."""
+        here = [plan for plan in self.endpoints if plan.is_at(path, host)]
+        if not here:
+            raise Refusal("path")
+        fitting = [plan for plan in here if not plan.methods or method in plan.methods]
+        if not fitting:
+            raise Refusal("method")
+        return fitting
+
+    def select(self, candidates: Sequence[EndpointPlan], fields: Fields) -> EndpointPlan:
+        """The first candidate whose guard holds. Raises ``Refusal`` when none does."""
+        for plan in candidates:
+            if plan.is_meant(fields):
+                return plan
+        raise Refusal("path")
+
+    def authenticate(self, fields: Fields, identities: Mapping[bytes, Identity]) -> tuple[Identity, Fields]:
+        """Whose request this is, and its fields as they are to be read from here on. Raises ``Refusal``."""
+        return self.authenticator.authenticate(fields, identities)
+
+    def check(self, fields: Fields, values: dict[str, Any]) -> None:
+        """Put every parameter's value into ``values``, in the order of the file. Raises ``Refusal`` at a bad one."""
+        codec = "utf-8" if fields.unicode else self.file.charset.default
+        for parameter in self.parameters:
+            value = values[parameter.name] = parameter.read(codec, values, fields)
+            if parameter.name == self.file.charset.parameter and value is not None and not fields.unicode:
+                codec = value
+
+    def accept(self, endpoint: EndpointPlan, values: Scope, fields: Fields, messages: Sequence[Message]) -> Answer:
+        """The answer to a request whose messages were taken."""
+        return endpoint.answers.give({**values, "messages": messages}, fields)
+
+    def refuse(self, refusal: Refusal, endpoint: EndpointPlan | None = None) -> Answer:
+        """The answer to a request that is refused; an endpoint with a refusal of its own has its own form."""
+        error = self.errors[refusal.kind]
+        scope: dict[str, Any] = {"parameter": refusal.parameter}
+        scope.update([(f"error.{name}", evaluate(scope)) for name, evaluate in error.items()])
+        answers = endpoint.answers if endpoint is not None and endpoint.refuse else self.error_answers
+        return answers.give(scope, _NO_FIELDS)
+
+    def verdict(self, endpoint: EndpointPlan, receipt: Receipt) -> Refusal | None:
+        """What a receipt means for the waiting client: ``None`` for success, else the error to answer."""
+        if receipt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
+            return None
+        kind = getattr(self.file.outcomes, receipt.outcome.value)
+        concerns = endpoint.message.concerns if endpoint.message else {}
+        named = concerns.get(receipt.concern) if receipt.concern else None
+        return Refusal(kind, named or "request")
+
+
+def compile_dialect(content: DialectFile, source: Source) -> tuple[DialectPlan, list[Problem]]:
+    """Compile one dialect file; the plan is for use only when there are no problems."""
+    problems: list[Problem] = []
+    plan = _DialectCompiler(content, source, Compiler(source, problems)).compile()
+    return plan, problems
+
+
+class _DialectCompiler:
+    def __init__(self, content: DialectFile, source: Source, compiler: Compiler) -> None:
+        self._content = content
+        self._source = source
+        self._compiler = compiler
+        self._names = frozenset(content.parameters)
+
+    def compile(self) -> DialectPlan:
+        content = self._content
+        endpoints = tuple(self._endpoints())
+        parameters = tuple(self._parameter(name) for name in content.parameters)
+        self._check_names()
+        errors = {kind: self._error(kind) for kind in type(content.errors).model_fields}
+        return DialectPlan(
+            file=content,
+            source=self._source,
+            endpoints=endpoints,
+            parameters=parameters,
+            known=frozenset(name.encode() for name in content.parameters),
+            ignored=frozenset(name.encode() for name, spec in content.parameters.items() if spec.ignored),
+            authenticator=Authenticator.of(content),
+            errors=errors,
+            error_answers=compile_answers(
+                content.error_answers, self._compiler, ("error_answers",), self._error_names()
+            ),
+            used=frozenset(self._compiler.used),
+        )
+
+    def _endpoints(self) -> list[EndpointPlan]:
+        return [
+            self._endpoint(endpoint, ("endpoints", i), path, methods)
+            for i, endpoint in enumerate(self._content.endpoints)
+            for path, methods in self._paths(endpoint, ("endpoints", i, "on")).items()
+        ]
+
+    def _paths(self, endpoint: Endpoint, where: Where) -> dict[str, set[str]]:
+        paths: dict[str, set[str]] = {}
+        for i, line in enumerate(endpoint.on):
+            method, _, path = line.partition(" ")
+            if not method.isupper() or not path.startswith("/"):
+                self._compiler.complain((*where, i), "an endpoint is written 'METHOD /path'")
+            paths.setdefault(path, set()).update(() if method == "ANY" else (method,))
+        return paths
+
+    def _endpoint(self, endpoint: Endpoint, where: Where, path: str, methods: set[str]) -> EndpointPlan:
+        known = self._error_names() if endpoint.refuse else {*self._names, *_RESULT_NAMES}
+        return EndpointPlan(
+            path=path,
+            methods=frozenset(methods),
+            hosts=frozenset(host.lower() for host in endpoint.hosts),
+            meant=self._compiler.guard(endpoint.when, (*where, "when"), self._names),
+            guard_names=tuple(endpoint.when or ()),
+            refuse=endpoint.refuse,
+            message=self._message(endpoint, (*where, "message")),
+            answers=compile_answers(endpoint.answers, self._compiler, (*where, "answers"), known),
+            origin=str(self._source.origin(where)),
+        )
+
+    def _message(self, endpoint: Endpoint, where: Where) -> MessagePlan | None:
+        if endpoint.message is None:
+            return None
+        trees = endpoint.message.model_dump()
+        values = {name: self._compiler.value(tree, (*where, name), self._names) for name, tree in trees.items()}
+        concerns = {part: str(trees[part.value]).removeprefix("$") for part in Concern}
+        return MessagePlan(values, concerns)
+
+    def _parameter(self, name: str) -> ParameterCheck:
+        where: Where = ("parameters", name)
+        spec, limit = self._content.parameters[name], self._content.limits.recipients
+        return compile_parameter(name, spec, self._compiler, where, self._names, limit)
+
+    def _check_names(self) -> None:
+        named = self._content.authentication
+        for key, name in (("login", named.login), ("signature", named.signature)):
+            self._compiler.known_name(name, ("authentication", key), self._names)
+        for i, name in enumerate(named.over):
+            self._compiler.known_name(name, ("authentication", "over", i), self._names)
+        self._compiler.known_name(self._content.charset.parameter, ("charset", "parameter"), self._names)
+
+    def _error(self, kind: str) -> dict[str, Evaluate]:
+        tree: dict[str, Any] = getattr(self._content.errors, kind)
+        where: Where = ("errors", kind)
+        return {
+            name: self._compiler.value(each, (*where, name), ("parameter",)).evaluate for name, each in tree.items()
+        }
+
+    def _error_names(self) -> frozenset[str]:
+        errors = [getattr(self._content.errors, kind) for kind in type(self._content.errors).model_fields]
+        common = set(errors[0]).intersection(*errors[1:])
+        return frozenset({"parameter", *(f"error.{name}" for name in common)})

@@ -1,0 +1,72 @@
+"""Worked examples: a file whose own examples do not come out as it says is not loaded."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from gateway.errors import Refusal
+from gateway.mapping.accounts import Account, Identities, Identity
+from gateway.mapping.answers import Answer
+from gateway.mapping.dialect import DialectPlan
+from gateway.mapping.exchange import Exchange
+from gateway.mapping.schema import Example
+from gateway.mapping.source import Problem, Where
+from gateway.mapping.upstream import UpstreamPlan
+from gateway.wire.raw_http import NotHttp, Request, read_request
+
+
+def failed_examples(plan: DialectPlan, upstream: UpstreamPlan) -> Iterator[Problem]:
+    """A problem for each example that gives other items or another answer than it says."""
+    account, identities = _example_account(plan)
+    for i, example in enumerate(plan.file.examples):
+        where: Where = ("examples", i)
+        try:
+            request = read_request(_as_sent(example))
+        except NotHttp as error:
+            yield plan.source.problem((*where, "request"), f"example '{example.name}': no HTTP request: {error}")
+            continue
+        exchange, answer = run(plan, identities, request)
+        items = [upstream.item(message, account) for message in exchange.messages]
+        yield from _differences(plan, example, where, items, answer)
+
+
+def run(plan: DialectPlan, identities: Identities, request: Request, now: int = 0) -> tuple[Exchange, Answer]:
+    """A request's way through a dialect up to the answer it gets when SMSBAT takes everything. Nothing is sent."""
+    exchange = Exchange(plan)
+    counter = itertools.count()
+    try:
+        exchange.route(request.method, request.path, request.host)
+        if len(request.body) > plan.file.limits.body:
+            raise Refusal("size")
+        exchange.understand(
+            request.query, request.content_type, request.body, identities, now, lambda: f"MESSAGE-{next(counter)}"
+        )
+        return exchange, exchange.accept()
+    except Refusal as refusal:
+        return exchange, exchange.refuse(refusal)
+
+
+def _example_account(plan: DialectPlan) -> tuple[Account, Identities]:
+    section = plan.file.example_account
+    account = Account("example", "example", "guide-001", section.viber, {}, 0, False)
+    login = section.login.encode()
+    identity = Identity(login, (section.secrets[0].encode(), section.secrets[-1].encode()), account, False)
+    return account, {plan.name: {login: identity}}
+
+
+def _as_sent(example: Example) -> bytes:
+    """A block of YAML text ends in a newline that no client sends after a body."""
+    head, blank, body = example.request.encode().partition(b"\n\n")
+    return head + blank + body.removesuffix(b"\n")
+
+
+def _differences(
+    plan: DialectPlan, example: Example, where: Where, items: list[dict[str, object]], answer: Answer
+) -> Iterator[Problem]:
+    if items != example.items:
+        text = f"example '{example.name}': the items are {items}"
+        yield plan.source.problem((*where, "items"), text)
+    if answer.body != example.answer.encode():
+        text = f"example '{example.name}': the answer is\n{answer.body.decode()}"
+        yield plan.source.problem((*where, "answer"), text)

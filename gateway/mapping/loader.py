@@ -1,0 +1,173 @@
+"""A folder of mapping files, loaded whole: every problem of every file at once, or a plan."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from gateway.mapping import schema
+from gateway.mapping.accounts import Accounts, compile_accounts
+from gateway.mapping.coverage import uncovered
+from gateway.mapping.dialect import DialectPlan, compile_dialect
+from gateway.mapping.examples import failed_examples
+from gateway.mapping.source import MappingError, Origin, Problem, Source, did_you_mean, read_source
+from gateway.mapping.upstream import UpstreamPlan, compile_upstream
+
+#: Files of this ending show what may be written; they are checked for form and never loaded.
+EXAMPLE_ENDING = ".example.yaml"
+_FILE: TypeAdapter[schema.MappingFile] = TypeAdapter(schema.MappingFile)
+_KINDS = {"dialect": schema.DialectFile, "upstream": schema.UpstreamFile, "accounts": schema.AccountsFile}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that translation needs, compiled. A running gateway swaps plans whole."""
+
+    dialects: Mapping[str, DialectPlan]
+    upstream: UpstreamPlan
+    accounts: Accounts
+
+    def dialect_at(self, path: str) -> DialectPlan:
+        """The dialect that answers on a path, known to it or not: the one whose ``below`` reaches deepest."""
+        below = [plan for plan in self.dialects.values() if path.startswith(plan.file.below)]
+        return max(below or self.dialects.values(), key=lambda plan: len(plan.file.below))
+
+
+def load(paths: Iterable[Path], environment: Mapping[str, str] = os.environ) -> Plan:
+    """Load mapping files and folders of them. Raises ``MappingError`` with everything that is wrong."""
+    loader = _Loader(environment)
+    for path in paths:
+        loader.read(path)
+    return loader.plan()
+
+
+class _Loader:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._problems: list[Problem] = []
+        self._files: dict[str, list[tuple[Any, Source]]] = {kind: [] for kind in _KINDS}
+
+    def read(self, path: Path) -> None:
+        if path.is_dir():
+            for file in sorted([*path.glob("*.yaml"), *path.glob("*.yml")]):
+                self._read_file(file)
+        elif path.is_file():
+            self._read_file(path)
+        else:
+            self._problems.append(Problem(Origin(str(path)), "no such file or folder"))
+
+    def _read_file(self, path: Path) -> None:
+        try:
+            source = read_source(path)
+        except MappingError as error:
+            self._problems += error.problems
+            return
+        try:
+            content = _FILE.validate_python(source.content)
+        except ValidationError as error:
+            self._problems += [_problem(source, details) for details in error.errors()]
+            return
+        if not path.name.endswith(EXAMPLE_ENDING):
+            self._files[content.kind].append((content, source))
+
+    def plan(self) -> Plan:
+        dialects = self._dialects()
+        upstream = self._upstream()
+        if upstream is not None:
+            for dialect in dialects.values():
+                self._problems += failed_examples(dialect, upstream)
+        accounts = self._accounts(dialects)
+        if self._problems or upstream is None or accounts is None:
+            raise MappingError(self._problems)
+        return Plan(dialects, upstream, accounts)
+
+    def _dialects(self) -> dict[str, DialectPlan]:
+        plans: dict[str, DialectPlan] = {}
+        for content, source in self._files["dialect"]:
+            plan, problems = compile_dialect(content, source)
+            if plan.name in plans:
+                problems.append(source.problem(("dialect",), f"dialect '{plan.name}' is in another file too"))
+            problems += uncovered(plan)
+            self._problems += problems
+            if not problems:
+                plans[plan.name] = plan
+        if not plans:
+            self._missing("no file of 'kind: dialect'")
+        return plans
+
+    def _upstream(self) -> UpstreamPlan | None:
+        only = self._only("upstream", "no file of 'kind: upstream'")
+        if only is None:
+            return None
+        plan, problems = compile_upstream(*only)
+        self._problems += problems
+        return None if problems else plan
+
+    def _accounts(self, dialects: Iterable[str]) -> Accounts | None:
+        only = self._only(
+            "accounts", "no file of 'kind: accounts': copy accounts.example.yaml to accounts.yaml and fill it in"
+        )
+        if only is None:
+            return None
+        content, source = only
+        # A login of a dialect whose file is broken is no second problem.
+        unsure = {dialect for account in content.accounts.values() for dialect in account.logins} if self._problems else ()
+        accounts, problems = compile_accounts(content, source, {*dialects, *unsure}, self._environment)
+        self._problems += problems
+        return accounts
+
+    def _missing(self, text: str) -> None:
+        """Only worth a word when nothing else is wrong: the file may be there and unreadable."""
+        if not self._problems:
+            self._problems.append(Problem(Origin("(mappings)"), text))
+
+    def _only(self, kind: str, missing: str) -> tuple[Any, Source] | None:
+        files = self._files[kind]
+        if not files:
+            self._missing(missing)
+            return None
+        for _, source in files[1:]:
+            self._problems.append(source.problem(("kind",), f"there may be only one file of 'kind: {kind}'"))
+        return files[0]
+
+
+def _problem(source: Source, details: ErrorDetails) -> Problem:
+    """A schema error in words of the file. The value is never quoted: it may be a secret."""
+    where = details["loc"][1:]
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = _keys_at(source, where[:-1])
+        return source.problem(where, f"unknown key '{where[-1]}'{did_you_mean(str(where[-1]), known)}")
+    if kind == "missing":
+        return source.problem(where[:-1], f"the key '{where[-1]}' is missing")
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        tag = str(context.get("tag", ""))
+        return source.problem(("kind",), f"'kind' must be one of {', '.join(_KINDS)}{did_you_mean(tag, _KINDS)}")
+    if kind in ("literal_error", "enum"):
+        return source.problem(where, f"must be {context['expected']}")
+    message = str(details["msg"]).removeprefix("Value error, ")
+    return source.problem(where, message[0].lower() + message[1:])
+
+
+def _keys_at(source: Source, where: tuple[int | str, ...]) -> list[str]:
+    """The keys that the schema knows at a place of a file."""
+    model: Any = _KINDS.get(source.content.get("kind"))
+    for step in where:
+        model = _step(model, step)
+    fields = getattr(model, "model_fields", {})
+    return [field.alias or name for name, field in fields.items()]
+
+
+def _step(model: Any, step: int | str) -> Any:
+    fields = getattr(model, "model_fields", None)
+    if fields is not None:
+        named = next((f for name, f in fields.items() if step in (name, f.alias)), None)
+        return named.annotation if named else None
+    arguments = getattr(model, "__args__", ())
+    return next((each for each in reversed(arguments) if each is not type(None)), model)

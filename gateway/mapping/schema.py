@@ -1,0 +1,326 @@
+"""What a mapping file may say. Each class documents the keys that an author writes; ``schema.json`` is made from them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gateway.core.messages import Concern, Outcome
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_\-]*$")]
+#: Literals, ``$references`` and functions, in the shape of the answer or item they stand for.
+Tree = Any
+#: ``name: value`` is equality, ``name: [a, b]`` membership, ``$present`` and ``$absent`` what they say.
+Guard = dict[str, Any]
+#: Enumerations stand as words in a file, where strict typing would want the Python member.
+OutcomeWord = Annotated[Outcome, Field(strict=False)]
+ConcernWord = Annotated[Concern, Field(strict=False)]
+ErrorKind = Literal[
+    "malformed",
+    "path",
+    "method",
+    "size",
+    "credentials",
+    "authentication",
+    "parameter",
+    "unsupported",
+    "denied",
+    "balance",
+    "rate_limited",
+    "temporary",
+]
+ViberType = Literal["viber_promo", "viber_trans", "viber_service"]
+
+
+class Section(BaseModel):
+    """A mapping whose keys are all known; a misspelt one is an error, not a setting without effect."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Limits(Section):
+    """Limits of the gateway's own; each is answered in the dialect."""
+
+    body: int = Field(gt=0, description="Largest request body in bytes; over it the error is `size`.")
+    recipients: int = Field(gt=0, description="Most messages one request may ask for.")
+
+
+class Authentication(Section):
+    """How a request proves whose it is. The scheme is code, its ingredients are named here."""
+
+    scheme: Literal["md5"] = Field(description="`md5`: hex md5 over raw values in order, then the secret.")
+    login: str = Field(description="Parameter with the account's name in this dialect.")
+    signature: str = Field(description="Parameter with the signature.")
+    over: list[str] = Field(min_length=1, description="Parameters whose raw bytes are signed, in this order.")
+
+
+class Charset(Section):
+    """Which parameter names the charset of `text` parameters, and what it is without one."""
+
+    parameter: str = Field(description="A `choice` parameter whose values are codec names.")
+    default: str = Field(description="Codec when the parameter is not sent.")
+
+
+class MaxWhen(Section):
+    """A narrower length limit under a guard."""
+
+    when: Guard = Field(description="When this limit holds.")
+    max: int = Field(gt=0, description="Characters.")
+
+
+class Parameter(Section):
+    """One documented parameter. Parameters are checked in the order of the file; the first failure is answered."""
+
+    type: Literal["any", "string", "text", "integer", "digits", "choice"] = Field(
+        "any",
+        description="`string` is UTF-8, `text` is in the request's charset, `digits` ASCII digits only,"
+        " `choice` one of `values`; `any` is not looked at.",
+    )
+    required: bool | list[Guard] = Field(False, description="Always, or when any of these guards holds.")
+    many: bool = Field(False, description="Repeated parameter: always a list.")
+    default: Any = Field(None, description="Value when not sent.")
+    values: list[str] | dict[str, Any] | None = Field(
+        None, description="For `choice`: the words allowed, or what each word stands for."
+    )
+    ignore_case: bool = Field(False, description="For `choice`: upper and lower case are equal.")
+    newlines: Literal["normalize"] | None = Field(None, description="Every newline form becomes one LF.")
+    max: int | None = Field(None, description="Most characters for text, largest value for integers.")
+    max_when: list[MaxWhen] = Field([], description="Narrower length limits; the first whose guard holds.")
+    min: int | None = Field(None, description="Smallest value of an integer.")
+    floor: int | None = Field(None, gt=0, description="Round an integer down to a multiple of this.")
+    only: Guard | None = Field(None, description="Without this the parameter counts as not sent.")
+    otherwise: str | None = Field(None, description="Why it counts as not sent outside `only`.")
+    refused: str | None = Field(None, description="Why this parameter is answered with `unsupported`.")
+    accepted: list[Any] = Field([], description="Values that `refused` does not refuse.")
+    ignored: str | None = Field(None, description="Why this parameter has no effect.")
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Parameter:
+        if (self.type == "choice") != (self.values is not None):
+            raise ValueError("'values' goes with 'type: choice'")
+        if self.only is not None and not self.otherwise:
+            raise ValueError("'only' needs 'otherwise': the reason why it counts as not sent")
+        if self.refused and self.ignored:
+            raise ValueError("a parameter is refused or ignored, not both")
+        return self
+
+
+class Answer(Section):
+    """One answer; the first of a list whose guard holds is given."""
+
+    when: Guard | None = Field(None, description="When this answer is given.")
+    status: int = Field(200, description="HTTP status.")
+    content_type: str = Field("text/xml; charset=utf-8", description="Content-Type header.")
+    declaration: str | None = Field(None, description="First line of an XML answer.")
+    xml: Tree = Field(description="The document in xmltodict's convention: `@name` attribute, `#text` text.")
+
+
+class MessageBinding(Section):
+    """Where each part of a neutral message comes from."""
+
+    channel: Tree = Field(description="`sms` or `viber`.")
+    sender: Tree = Field(description="Sender name.")
+    recipient: Tree = Field(description="One number or a list; one message for each.")
+    text: Tree = Field(description="What is sent.")
+    ttl: Tree = Field(description="Seconds that the message has.")
+    reference: Tree = Field(None, description="The partner's own id, returned in reports.")
+    report: Tree = Field(False, description="Whether the partner wants reports.")
+
+
+class Endpoint(Section):
+    """Requests that are handled alike: an operation, or a refusal by name."""
+
+    on: list[str] = Field(min_length=1, description="`METHOD /path`; `ANY` for every method, a final `*` for a prefix.")
+    hosts: list[str] = Field([], description="Only under these host names.")
+    when: Guard | None = Field(None, description="Only when these raw parameters match.")
+    operation: Literal["send"] | None = Field(None, description="What is done, in neutral words.")
+    refuse: str | None = Field(None, description="Answer `unsupported` with this name, before any other check.")
+    message: MessageBinding | None = Field(None, description="The message that `send` sends.")
+    answers: list[Answer] = Field(min_length=1, description="The answers to success, or to `refuse`.")
+
+    @model_validator(mode="after")
+    def _does_one_thing(self) -> Endpoint:
+        if (self.operation is None) == (self.refuse is None):
+            raise ValueError("an endpoint has either an 'operation' or a 'refuse'")
+        if (self.operation == "send") != (self.message is not None):
+            raise ValueError("'message' goes with 'operation: send'")
+        return self
+
+
+class Errors(Section):
+    """Every error that the engine can find, with what the dialect says of it (`$error.code`, `$error.text`, ...)."""
+
+    malformed: dict[str, Any] = Field(description="Not readable as HTTP.")
+    path: dict[str, Any] = Field(description="No endpoint on this path.")
+    method: dict[str, Any] = Field(description="The path is known, the method is not.")
+    size: dict[str, Any] = Field(description="Over the body limit.")
+    credentials: dict[str, Any] = Field(description="Login or signature not sent.")
+    authentication: dict[str, Any] = Field(description="Unknown login or wrong signature: one answer for both.")
+    parameter: dict[str, Any] = Field(description="A bad or missing parameter, named by `$parameter`.")
+    unsupported: dict[str, Any] = Field(description="A refused parameter or call, named by `$parameter`.")
+    denied: dict[str, Any] = Field(description="SMSBAT denies the account.")
+    balance: dict[str, Any] = Field(description="No money left.")
+    rate_limited: dict[str, Any] = Field(description="Too fast.")
+    temporary: dict[str, Any] = Field(description="Trouble here or at SMSBAT; the client may repeat.")
+
+
+class Outcomes(Section):
+    """Which error a verdict of SMSBAT becomes when it is known before the answer."""
+
+    invalid: ErrorKind = Field(description="Refused as it is; `$parameter` is the parameter concerned.")
+    authentication: ErrorKind = Field(description="SMSBAT refuses the gateway's credentials.")
+    forbidden: ErrorKind = Field(description="SMSBAT denies the account.")
+    balance: ErrorKind = Field(description="SMSBAT's balance is used up.")
+    rate_limited: ErrorKind = Field(description="SMSBAT's call limit.")
+    temporary: ErrorKind = Field(description="No verdict, and the account says `on_timeout: refuse`.")
+
+
+class ExampleAccount(Section):
+    """The account that worked examples run under. Its secrets are published ones, so they stand in clear."""
+
+    login: str = Field(description="Login in this dialect.")
+    secrets: list[str] = Field(min_length=1, max_length=2, description="Secrets in clear.")
+    viber: ViberType = Field("viber_promo", description="Viber type of its senders.")
+
+
+class Example(Section):
+    """A request, what it becomes, and its answer. Message ids are `MESSAGE-1`, `MESSAGE-2`, ..."""
+
+    name: str = Field(description="What it shows.")
+    request: str = Field(description="A raw HTTP request: request line, headers, blank line, body.")
+    items: list[dict[str, Any]] = Field([], description="The messagelist items that SMSBAT gets.")
+    answer: str = Field(description="The answer's body, to the byte.")
+
+
+class DialectFile(Section):
+    """A legacy API as its clients see it."""
+
+    kind: Literal["dialect"]
+    dialect: Name = Field(description="Short name; accounts refer to it.")
+    title: str = Field(description="Name for people.")
+    below: str = Field("/", pattern=r"^/", description="Every path below this is answered in this dialect.")
+    limits: Limits
+    charset: Charset
+    authentication: Authentication
+    documented: list[str] = Field(description="Every parameter the vendor documents or its clients send.")
+    parameters: dict[str, Parameter]
+    endpoints: list[Endpoint] = Field(min_length=1)
+    errors: Errors
+    outcomes: Outcomes
+    error_answers: list[Answer] = Field(min_length=1, description="How an error looks.")
+    example_account: ExampleAccount
+    examples: list[Example] = Field(min_length=1)
+
+
+class Item(Section):
+    """How a message of one kind becomes an entry of the messagelist."""
+
+    when: Guard = Field(description="Which messages.")
+    json_: Tree = Field(alias="json", description="The entry; a key whose value is absent is left out.")
+
+
+class Receipts(Section):
+    """Where SMSBAT's answer says what became of each message."""
+
+    entries: str = Field(description="Key of the array of entries.")
+    message_id: str = Field(description="SMSBAT's id; an entry without one is refused.")
+    customer_id: str = Field(description="The gateway's id, as sent.")
+    recipient: str = Field(description="The number; compared by digits.")
+    parts: list[str] = Field(description="Keys of the number of parts; the first present counts.")
+    status: str = Field(description="Key of the entry's status; missing means accepted.")
+    refused: list[str] = Field(description="Status values that mean refused.")
+
+
+class UpstreamErrors(Section):
+    """How HTTP errors and refused entries are read into outcome kinds."""
+
+    status: dict[int, OutcomeWord] = Field(description="HTTP status to outcome.")
+    other_4xx: OutcomeWord = Field(description="Any other 4xx.")
+    other: OutcomeWord = Field(description="Anything else that is no success, and bodies that are not JSON.")
+    words: dict[OutcomeWord, list[str]] = Field(description="A 4xx whose wording holds one of these is that outcome.")
+    duplicate: list[str] = Field(description="Wording that says the id was taken before: the message went out.")
+    concerns: dict[ConcernWord, list[str]] = Field(
+        description="Words in field, code or message that tell the part concerned."
+    )
+
+
+class UpstreamFile(Section):
+    """The API that messages are sent to."""
+
+    kind: Literal["upstream"]
+    upstream: Name = Field(description="Short name.")
+    title: str = Field(description="Name for people.")
+    submit: str = Field(pattern=r"^/", description="Path of the sending call.")
+    envelope: str = Field(description="Key of the array of items.")
+    items: list[Item] = Field(min_length=1)
+    receipts: Receipts
+    errors: UpstreamErrors
+
+
+class Login(Section):
+    """An account's identity in one dialect."""
+
+    login: str = Field(min_length=1, description="Its name there.")
+    secrets: list[str] = Field(
+        min_length=1, max_length=2, description="`${ENV_NAME}` or `file:/path`; two while one replaces the other."
+    )
+    json_values: Literal["plain", "percent-encoded"] = Field(
+        "plain", description="`percent-encoded`: values inside JSON bodies are decoded after the signature check."
+    )
+
+
+class Credential(Section):
+    """One SMSBAT login: address, authentication and call limits."""
+
+    url: str = Field(pattern=r"^https?://", description="Base address, given by SMSBAT's manager.")
+    key: str | None = Field(None, description="API key, as a secret reference.")
+    key_in: Literal["header", "password"] = Field(
+        "header", description="Key in `X-Authorization-Key`, or as the password of Basic login `@`."
+    )
+    login: str | None = Field(None, description="Basic login.")
+    password: str | None = Field(None, description="Basic password, as a secret reference.")
+    variant: Literal["guide-001", "help-004"] = Field("guide-001", description="Which of SMSBAT's two forms is sent.")
+    calls_per_second: float = Field(100, gt=0, description="Sending calls a second.")
+    burst: int = Field(150, gt=0, description="Sending calls at once.")
+    calls_in_flight: int = Field(4, gt=0, le=100, description="Sending calls without an answer yet.")
+    messages_per_call: int = Field(1000, gt=0, le=5000, description="Most messages in one call.")
+    timeout: float = Field(30, gt=0, description="Seconds without a byte of answer.")
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Credential:
+        by_login = self.login is not None and self.password is not None
+        if by_login == (self.key is not None) or (self.login is None) != (self.password is None):
+            raise ValueError("give either 'key', or 'login' and 'password'")
+        return self
+
+
+class Sender(Section):
+    """Settings of one sender name."""
+
+    viber: ViberType = Field(description="SMSBAT type of its text-only Viber messages.")
+
+
+class AccountSection(Section):
+    """One customer."""
+
+    smsbat: str = Field(description="Name of the credential its messages go out under.")
+    logins: dict[str, Login] = Field(min_length=1, description="Its identity in each dialect, by dialect name.")
+    viber: ViberType = Field("viber_promo", description="SMSBAT type of text-only Viber messages.")
+    senders: dict[str, Sender] = Field({}, description="Sender names that differ; others are passed on as they are.")
+    wait: float = Field(5, ge=0, le=60, description="Seconds that a request waits for SMSBAT's verdict.")
+    on_timeout: Literal["accept", "refuse"] = Field(
+        "accept", description="No verdict in time: success, since it is on disk; or temporary error, and withdrawn."
+    )
+
+
+class AccountsFile(Section):
+    """The deployment's own file: who may send, and through which SMSBAT login."""
+
+    kind: Literal["accounts"]
+    demo: bool = Field(False, description="Secrets may stand in clear. Never in production.")
+    smsbat: dict[str, Credential] = Field(min_length=1, description="SMSBAT logins by name.")
+    accounts: dict[str, AccountSection] = Field(min_length=1)
+
+
+MappingFile = Annotated[DialectFile | UpstreamFile | AccountsFile, Field(discriminator="kind")]

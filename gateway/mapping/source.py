@@ -1,0 +1,143 @@
+"""YAML files with the place of everything in them, so that an error can name file, line and column."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from gateway.errors import ConfigurationError
+
+#: Keys and indexes from the top of a file to one of its nodes.
+Where = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Origin:
+    """A place in a file; line and column count from 1."""
+
+    file: str
+    line: int = 1
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong in a mapping file."""
+
+    origin: Origin
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.text}"
+
+
+class MappingError(ConfigurationError):
+    """Mapping files that can't be used, with every problem found."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = sorted(set(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+@dataclass(slots=True)
+class Source:
+    """One file: its plain content and the place of each node."""
+
+    name: str
+    content: Any = None
+    places: dict[Where, Origin] = field(default_factory=dict)
+
+    def origin(self, where: Iterable[str | int]) -> Origin:
+        """The place of a node, or of the nearest one around it that the file really holds."""
+        path = tuple(where)
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places.get(path, Origin(self.name))
+
+    def problem(self, where: Iterable[str | int], text: str) -> Problem:
+        """A problem at a node."""
+        return Problem(self.origin(where), text)
+
+
+def read_source(path: Path) -> Source:
+    """Read a YAML 1.2 file. Raises ``MappingError`` when it is no readable YAML."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MappingError([Problem(Origin(str(path)), f"can't be read: {_reason(error)}")]) from error
+    return parse_source(str(path), text)
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or "unknown reason" if isinstance(error, OSError) else "not UTF-8"
+
+
+def parse_source(name: str, text: str) -> Source:
+    """The same for text that is already here."""
+    try:
+        document = YAML(typ="rt", pure=True).load(text)
+    except MarkedYAMLError as error:
+        raise MappingError([_syntax_problem(name, error)]) from error
+    except YAMLError as error:
+        raise MappingError([Problem(Origin(name), "not readable as YAML")]) from error
+    source = Source(name)
+    source.content = _plain(document, (), source)
+    return source
+
+
+def _syntax_problem(name: str, error: MarkedYAMLError) -> Problem:
+    mark = error.problem_mark
+    origin = Origin(name, mark.line + 1, mark.column + 1) if mark else Origin(name)
+    # The library's words for a doubled key quote both values, and a value may be a secret.
+    text = "this key stands here twice" if isinstance(error, DuplicateKeyError) else error.problem
+    return Problem(origin, str(text or "not readable as YAML"))
+
+
+def _plain(node: Any, where: Where, source: Source) -> Any:
+    if isinstance(node, CommentedMap):
+        return {key: _child(node, key, node.lc.key(key), where, source) for key in node}
+    if isinstance(node, CommentedSeq):
+        return [_child(node, index, node.lc.item(index), where, source) for index in range(len(node))]
+    return _scalar(node)
+
+
+def _child(node: Any, key: Any, place: tuple[int, int], where: Where, source: Source) -> Any:
+    source.places[(*where, key)] = Origin(source.name, place[0] + 1, place[1] + 1)
+    return _plain(node[key], (*where, key), source)
+
+
+def _scalar(node: Any) -> Any:
+    """Built-in types only: the loader's own remember quotes and digits, which nothing here asks for."""
+    for kind in (bool, int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return node
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`` - did you mean 'x'?`` when a known word is near, else nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" - did you mean '{near[0]}'?" if near else ""
+
+
+def leaves(tree: Any, where: Where = ()) -> Iterator[tuple[Where, Any]]:
+    """Every scalar of a tree with its path."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from leaves(value, (*where, key))
+    elif isinstance(tree, list):
+        for index, value in enumerate(tree):
+            yield from leaves(value, (*where, index))
+    else:
+        yield where, tree

@@ -1,0 +1,179 @@
+"""The upstream file, compiled: messages to messagelist items, SMSBAT's answers to receipts (wire: smsbat.md, 2-5)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import orjson
+
+from gateway.core.messages import Concern, Message, Outcome, Receipt, only_digits
+from gateway.mapping.accounts import Account
+from gateway.mapping.schema import Receipts, UpstreamErrors, UpstreamFile
+from gateway.mapping.source import Problem, Source, Where
+from gateway.mapping.values import Compiler, Holds, Leaf, Value
+from gateway.wire.forms import Fields
+
+_NO_FIELDS = Fields({})
+_MESSAGE_NAMES = frozenset(field.name for field in fields(Message)) | {"viber_type", "variant"}
+#: Keys of an error or of a refused entry that say what is wrong, the most telling first (wire: smsbat.md, 4 and 5).
+_TELLING = ("field", "code", "error", "message", "reason")
+_UNPAIRED = Receipt(Outcome.UNKNOWN, detail="no entry of the answer belongs to this message")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One message of a call, with what pairing its receipt needs. ``uncertain``: an earlier call may have taken it."""
+
+    id: str
+    digits: str
+    uncertain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _ItemPlan:
+    holds: Holds
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamPlan:
+    """The compiled upstream."""
+
+    file: UpstreamFile
+    items: tuple[_ItemPlan, ...]
+
+    def item(self, message: Message, account: Account) -> dict[str, Any]:
+        """The messagelist entry of one message."""
+        scope = _scope(message, account)
+        built: dict[str, Any] = self._plan(scope).value.evaluate(scope)
+        return built
+
+    def item_leaves(self, message: Message, account: Account) -> list[tuple[Leaf, Any]]:
+        """The same scalar by scalar, with the line of the file that made each."""
+        scope = _scope(message, account)
+        return [(leaf, leaf.evaluate(scope)) for leaf in self._plan(scope).value.leaves]
+
+    def body(self, items: Sequence[Mapping[str, Any]]) -> bytes:
+        """A call's body."""
+        return orjson.dumps({self.file.envelope: items})
+
+    def receipts(self, body: bytes, batch: Sequence[Sent]) -> list[Receipt] | None:
+        """The receipt of each message of a successful call, in the batch's order; ``None`` when it is unreadable."""
+        document = _json_object(body)
+        entries = document.get(self.file.receipts.entries) if document is not None else None
+        if not isinstance(entries, list):
+            return None
+        readable = [entry if isinstance(entry, dict) else {} for entry in entries]
+        paired = _pair(batch, readable, self.file.receipts)
+        return [_UNPAIRED if entry is None else self._receipt(entry, sent) for sent, entry in zip(batch, paired, strict=True)]
+
+    def refusal(self, status: int, body: bytes) -> Receipt:
+        """What an answer other than a readable success means for every message of its call."""
+        errors = self.file.errors
+        document = _json_object(body) or {}
+        found = errors.status.get(status, errors.other_4xx if 400 <= status < 500 else errors.other)
+        outcome = _by_words(errors, document) or found if 400 <= status < 500 else found
+        return Receipt(outcome, concern=_concern(errors, document), detail=_detail(document) or f"HTTP {status}")
+
+    def says_duplicate(self, receipt: Receipt) -> bool:
+        """Whether a refusal complains that the id is known already, so that an earlier call was taken after all."""
+        wording = (receipt.detail or "").lower()
+        return receipt.outcome is Outcome.INVALID and any(word in wording for word in self.file.errors.duplicate)
+
+    def _plan(self, scope: Mapping[str, Any]) -> _ItemPlan:
+        return next(plan for plan in self.items if plan.holds(scope, _NO_FIELDS))
+
+    def _receipt(self, entry: dict[str, Any], sent: Sent) -> Receipt:
+        keys = self.file.receipts
+        upstream_id = entry.get(keys.message_id)
+        refused = str(entry.get(keys.status, "")).lower() in keys.refused
+        if upstream_id in (None, "") or refused:
+            return self._refused_entry(entry)
+        parts = next((entry[key] for key in keys.parts if isinstance(entry.get(key), int)), None)
+        return Receipt(Outcome.ACCEPTED, str(upstream_id), parts)
+
+    def _refused_entry(self, entry: dict[str, Any]) -> Receipt:
+        told = {key: entry[key] for key in _TELLING if key in entry}
+        outcome = _by_words(self.file.errors, told) or Outcome.INVALID
+        return Receipt(outcome, concern=_concern(self.file.errors, told), detail=_detail(told) or "refused")
+
+
+def compile_upstream(content: UpstreamFile, source: Source) -> tuple[UpstreamPlan, list[Problem]]:
+    """Compile the upstream file; the plan is for use only when there are no problems."""
+    problems: list[Problem] = []
+    compiler = Compiler(source, problems)
+    items = []
+    for i, item in enumerate(content.items):
+        where: Where = ("items", i)
+        holds = compiler.guard(item.when, (*where, "when"), _MESSAGE_NAMES)
+        items.append(_ItemPlan(holds, compiler.value(item.json_, (*where, "json"), _MESSAGE_NAMES)))
+    return UpstreamPlan(content, tuple(items)), problems
+
+
+def _scope(message: Message, account: Account) -> dict[str, Any]:
+    return {
+        **{name: getattr(message, name) for name in Message.__slots__},
+        "viber_type": account.viber_type(message.sender),
+        "variant": account.variant,
+    }
+
+
+def _json_object(body: bytes) -> dict[str, Any] | None:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _pair(batch: Sequence[Sent], entries: list[dict[str, Any]], keys: Receipts) -> list[dict[str, Any] | None]:
+    """Each message's entry: by its own id, by digits when those are unique, by position when the counts agree."""
+    by_id = {str(entry[keys.customer_id]): entry for entry in entries if entry.get(keys.customer_id) is not None}
+    ours = {sent.id for sent in batch}
+    loose = [entry for entry in entries if str(entry.get(keys.customer_id)) not in ours]
+    if not loose:
+        return [by_id.get(sent.id) for sent in batch]
+    by_digits = _unique_by_digits(batch, loose, keys)
+    positional = len(entries) == len(batch) and all(entry.get(keys.customer_id) is None for entry in entries)
+    return [
+        by_id.get(sent.id) or by_digits.get(sent.digits) or (entries[i] if positional else None)
+        for i, sent in enumerate(batch)
+    ]
+
+
+def _unique_by_digits(batch: Sequence[Sent], entries: list[dict[str, Any]], keys: Receipts) -> dict[str, dict[str, Any]]:
+    numbers = [only_digits(str(entry.get(keys.recipient, ""))) for entry in entries]
+    here, there = Counter(sent.digits for sent in batch), Counter(numbers)
+    return {
+        number: entry
+        for number, entry in zip(numbers, entries, strict=True)
+        if number and here[number] == 1 and there[number] == 1
+    }
+
+
+def _told(document: Mapping[str, Any]) -> list[str]:
+    """The strings of an error that say what is wrong, in any of its four documented shapes."""
+    inner = document.get("error")
+    nested = inner if isinstance(inner, dict) else {}
+    merged = {**document, **nested} if nested else document
+    return [str(merged[key]) for key in _TELLING if isinstance(merged.get(key), str | int) and merged[key] != ""]
+
+
+def _detail(document: Mapping[str, Any]) -> str:
+    return ": ".join(_told(document))[:200]
+
+
+def _by_words(errors: UpstreamErrors, document: Mapping[str, Any]) -> Outcome | None:
+    wording = " ".join(_told(document)).lower()
+    return next((outcome for outcome, words in errors.words.items() if any(word in wording for word in words)), None)
+
+
+def _concern(errors: UpstreamErrors, document: Mapping[str, Any]) -> Concern | None:
+    for told in _told(document):
+        for concern, words in errors.concerns.items():
+            if any(word in told.lower() for word in words):
+                return concern
+    return None

@@ -1,0 +1,174 @@
+"""Values and guards of a mapping file, compiled once into closures.
+
+A value is a literal, a ``$reference``, a text with references in it, one of the functions below, or a tree of values.
+Nothing else: no expressions, so a file can't loop, run away or reach what it was not given.
+
+- ``{$each: $messages, ...}``: the rest of the mapping once for each message, as ``$message.id`` and so on
+- ``{$first: [a, b]}``: the first value that is there
+
+A reference to something absent leaves its key out; a mapping in which nothing is left is left out too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.mapping.source import Origin, Problem, Source, Where, did_you_mean
+from gateway.wire.forms import Fields
+
+Scope = Mapping[str, Any]
+Evaluate = Callable[[Scope], Any]
+Holds = Callable[[Scope, Fields], bool]
+
+_REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)")
+_PRESENCE = {"$present": True, "$absent": False}
+FUNCTIONS = ("$each", "$first")
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One scalar of a compiled tree: where it goes, who made it, and how."""
+
+    path: Where
+    origin: Origin
+    evaluate: Evaluate
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A compiled tree: ``evaluate`` builds it whole, ``leaves`` tells which line of the file made which part."""
+
+    evaluate: Evaluate
+    leaves: tuple[Leaf, ...]
+
+
+class Compiler:
+    """Compiles the trees of one file; problems are gathered, not raised, so that all are told at once.
+
+    ``used`` holds every name that a compiled tree or guard refers to: what the coverage lint calls mapped.
+    """
+
+    def __init__(self, source: Source, problems: list[Problem]) -> None:
+        self._source = source
+        self._problems = problems
+        self._leaves: list[Leaf] = []
+        self.used: set[str] = set()
+
+    def complain(self, where: Where, text: str) -> None:
+        """Note a problem at a place of the file."""
+        self._problems.append(self._source.problem(where, text))
+
+    def known_name(self, name: str, where: Where, known: Iterable[str]) -> None:
+        """Note that ``name`` is used, and complain when it is none of ``known``."""
+        self.used.add(name)
+        if name not in known:
+            self.complain(where, f"nothing is called '{name}' here{did_you_mean(name, known)}")
+
+    def value(self, tree: Any, where: Where, known: Iterable[str]) -> Value:
+        """Compile ``tree``, which stands at ``where``; its references must be among ``known``."""
+        self._leaves = []
+        evaluate = self._tree(tree, where, frozenset(known), ())
+        return Value(evaluate, tuple(self._leaves))
+
+    def _tree(self, tree: Any, where: Where, known: frozenset[str], path: Where) -> Evaluate:
+        if isinstance(tree, dict):
+            function = next((key for key in tree if isinstance(key, str) and key.startswith("$")), None)
+            return self._function(function, tree, where, known, path) if function else self._mapping(
+                tree, where, known, path
+            )
+        if isinstance(tree, list):
+            return self._list(tree, where, known, path)
+        evaluate = self._scalar(tree, where, known)
+        self._leaves.append(Leaf(path, self._source.origin(where), evaluate))
+        return evaluate
+
+    def _mapping(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
+        members = [(key, self._tree(value, (*where, key), known, (*path, key))) for key, value in tree.items()]
+
+        def evaluate(scope: Scope) -> Any:
+            built = {}
+            for key, member in members:
+                value = member(scope)
+                if value is not None:
+                    built[key] = value
+            return built or None
+
+        return evaluate
+
+    def _list(self, tree: list[Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
+        members = [self._tree(value, (*where, i), known, (*path, i)) for i, value in enumerate(tree)]
+        return lambda scope: [value for member in members if (value := member(scope)) is not None] or None
+
+    def _scalar(self, tree: Any, where: Where, known: frozenset[str]) -> Evaluate:
+        if not isinstance(tree, str) or "$" not in tree:
+            return lambda scope: tree
+        for name in _REFERENCE.findall(tree):
+            self.known_name(name, where, known)
+        whole = _REFERENCE.fullmatch(tree)
+        return _reference(whole[1]) if whole else _template(tree)
+
+    def _function(
+        self, name: str, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where
+    ) -> Evaluate:
+        if name == "$each":
+            return self._each(tree, where, known, path)
+        if name == "$first" and len(tree) == 1 and isinstance(tree[name], list):
+            members = [self._tree(value, (*where, name, i), known, path) for i, value in enumerate(tree[name])]
+            return lambda scope: next((value for member in members if (value := member(scope)) is not None), None)
+        known_functions = f"no such function: {name}{did_you_mean(name, FUNCTIONS)}"
+        text = "'$first' stands alone, with a list" if name == "$first" else known_functions
+        self.complain((*where, name), text)
+        return lambda scope: None
+
+    def _each(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
+        if tree["$each"] != "$messages":
+            self.complain((*where, "$each"), "'$each' goes over '$messages'")
+        self.known_name("messages", where, known)
+        body = {key: value for key, value in tree.items() if key != "$each"}
+        inner = known | {"message.id", "message.recipient"}
+        element = self._mapping(body, where, inner, path)
+        return lambda scope: [element({**scope, **_message_scope(each)}) for each in scope.get("messages", ())] or None
+
+    def guard(self, tree: Mapping[str, Any] | None, where: Where, known: Iterable[str]) -> Holds:
+        """Compile a guard over checked values; presence is looked up in the raw fields too."""
+        names = frozenset(known)
+        for name in tree or {}:
+            self.known_name(name, (*where, name), names)
+        tests = [_test(name, wanted) for name, wanted in (tree or {}).items()]
+        return lambda scope, fields: all(test(scope, fields) for test in tests)
+
+
+def _message_scope(message: Any) -> dict[str, Any]:
+    return {"message.id": message.id, "message.recipient": message.recipient}
+
+
+def _reference(name: str) -> Evaluate:
+    return lambda scope: scope.get(name)
+
+
+def _template(text: str) -> Evaluate:
+    pieces = _REFERENCE.split(text)
+    literals, names = pieces[::2], pieces[1::2]
+
+    def evaluate(scope: Scope) -> str:
+        return literals[0] + "".join(_pairs(scope, names, literals[1:]))
+
+    return evaluate
+
+
+def _pairs(scope: Scope, names: list[str], literals: list[str]) -> Iterator[str]:
+    for name, literal in zip(names, literals, strict=True):
+        value = scope.get(name)
+        yield f"{'' if value is None else value}{literal}"
+
+
+def _test(name: str, wanted: Any) -> Holds:
+    raw = name.encode()
+    if isinstance(wanted, str) and wanted in _PRESENCE:
+        expected = _PRESENCE[wanted]
+        return lambda scope, fields: (scope.get(name) is not None or bool(fields.all(raw))) is expected
+    allowed = wanted if isinstance(wanted, list) else [wanted]
+    return lambda scope, fields: scope.get(name) in allowed

@@ -1,0 +1,1 @@
+"""HTTP towards SMSBAT. The only room that imports httpx."""

@@ -1,0 +1,64 @@
+"""One HTTP call to SMSBAT, and what is known of it when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from gateway.mapping.accounts import SmsbatLogin
+
+#: Seconds to get a connection; SMSBAT answers from nearby or not at all.
+CONNECT_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """SMSBAT answered."""
+
+    status: int
+    body: bytes
+    retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """No answer came. ``maybe_taken``: the request may have reached SMSBAT all the same."""
+
+    maybe_taken: bool
+    reason: str
+
+
+class SmsbatClient:
+    """Calls under one SMSBAT login, over kept-alive connections."""
+
+    def __init__(self, login: SmsbatLogin, path: str) -> None:
+        settings = login.settings
+        self._url = settings.url.rstrip("/") + path
+        self._headers = {"Content-Type": "application/json", "Accept": "application/json", **login.headers}
+        limits = httpx.Limits(max_connections=settings.calls_in_flight, keepalive_expiry=15.0)
+        timeout = httpx.Timeout(settings.timeout, connect=CONNECT_TIMEOUT)
+        # httpx's own transport takes several times as long for each call, and longer the more calls wait.
+        self._http = httpx.AsyncClient(transport=AiohttpTransport(limits=limits), timeout=timeout)
+
+    async def submit(self, body: bytes) -> Answered | NoAnswer:
+        """POST one call's body."""
+        try:
+            response = await self._http.post(self._url, content=body, headers=self._headers)
+        except (httpx.HTTPError, aiohttp.ClientError) as error:
+            # The transport calls every lost connection a connect error; only its cause tells whether bytes went out.
+            return NoAnswer(not isinstance(error.__cause__, aiohttp.ClientConnectorError), type(error).__name__)
+        return Answered(response.status_code, response.content, _retry_after(response.headers))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from ``Retry-After``; its date form is not documented for SMSBAT and counts as absent."""
+    value = headers.get("retry-after", "")
+    return float(value) if value.isascii() and value.isdigit() and len(value) < 6 else None

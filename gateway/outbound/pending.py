@@ -1,0 +1,70 @@
+"""A message on its way to SMSBAT, and the client that may be waiting for the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.core.messages import Message, Outcome, Receipt
+from gateway.mapping.accounts import Account
+
+_NO_VERDICT = Receipt(Outcome.TEMPORARY)
+
+
+class Verdicts:
+    """The receipts of one submission, gathered until all are there or nobody waits any more."""
+
+    def __init__(self, size: int) -> None:
+        self.complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.awaited = True
+        self._receipts: list[Receipt | None] = [None] * size
+        self._missing = size
+        #: What SMSBAT said last of a message it has not settled; answered when the wait ends with a refusal.
+        self.latest = _NO_VERDICT
+
+    def put(self, position: int, receipt: Receipt) -> None:
+        """A message was settled."""
+        if self._receipts[position] is None:
+            self._receipts[position] = receipt
+            self._missing -= 1
+        if self._missing == 0 and not self.complete.done():
+            self.complete.set_result(None)
+
+    @property
+    def receipts(self) -> list[Receipt]:
+        """The receipts in request order; one not known counts as unknown."""
+        return [receipt or Receipt(Outcome.UNKNOWN) for receipt in self._receipts]
+
+
+@dataclass(slots=True)
+class Pending:
+    """One message that SMSBAT has not settled yet.
+
+    ``batch_cap`` is the most messages that may travel with it: it shrinks when its calls fail, so that a message that
+    spoils whole calls ends up alone. ``maybe_out``: SMSBAT took it, or may have: a call was written and not answered.
+    """
+
+    message: Message
+    account: Account
+    verdicts: Verdicts | None = None
+    attempts: int = 0
+    batch_cap: int = 5000
+    maybe_out: bool = False
+    in_call: bool = False
+    withdrawn: bool = False
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a client still waits for its verdict."""
+        return self.verdicts is not None and self.verdicts.awaited
+
+    def tell(self, receipt: Receipt) -> None:
+        """Pass the verdict on to the waiting client, if there is one."""
+        if self.verdicts is not None:
+            self.verdicts.put(self.message.position, receipt)
+
+
+def may_have_gone_out(pending: Sequence[Pending]) -> bool:
+    """Whether SMSBAT may have any of these messages."""
+    return any(each.in_call or each.maybe_out for each in pending)

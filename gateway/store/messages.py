@@ -1,0 +1,146 @@
+"""Everything that is asked of the database, in the words of the domain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import orjson
+from sqlalchemy import Engine, Row, bindparam, func, insert, literal, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.core.messages import Message, Outcome, Receipt, State
+from gateway.errors import StoreUnavailable
+from gateway.store.tables import messages
+from gateway.store.writer import GroupCommitWriter
+
+_INSERT = insert(messages)
+_SETTLED_COLUMNS = ("state", "outcome", "concern", "detail", "upstream_id", "parts", "settled_at")
+#: Written out, not bound: a partial index serves only a query whose condition the database can see.
+_IS_UNSETTLED = messages.c.state == literal(State.ACCEPTED.value, literal_execute=True)
+#: Only a message that is still to be submitted can be settled: whoever settles it first, wins.
+_SETTLE = (
+    update(messages)
+    .where(messages.c.id == bindparam("_id"), _IS_UNSETTLED)
+    .values({name: bindparam(name) for name in _SETTLED_COLUMNS})
+)
+
+_Found = TypeVar("_Found")
+_STATE_AFTER = {Outcome.ACCEPTED: State.SUBMITTED, Outcome.UNKNOWN: State.UNPAIRED}
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The end of a message's way to SMSBAT: its state, and the receipt when there was one."""
+
+    id: str
+    state: State
+    receipt: Receipt | None = None
+
+    @classmethod
+    def by(cls, message_id: str, receipt: Receipt) -> Settled:
+        """Settled by what SMSBAT said of it."""
+        return cls(message_id, _STATE_AFTER.get(receipt.outcome, State.REFUSED), receipt)
+
+
+class MessageStore:
+    """Messages on disk. Writing methods return when the rows are durable and raise ``StoreUnavailable``."""
+
+    def __init__(self, engine: Engine, writer: GroupCommitWriter) -> None:
+        self._engine = engine
+        self._writer = writer
+
+    async def accept(self, accepted: Sequence[Message], smsbat: str) -> None:
+        """Store the messages of a submission, to be submitted under an SMSBAT login."""
+        await self._writer.write(_INSERT, [_row(message, smsbat) for message in accepted])
+
+    async def settle(self, settled: Collection[Settled], now: int) -> None:
+        """Store where messages ended; those that ended before stay as they are."""
+        await self._writer.write(_SETTLE, [_settled_row(each, now) for each in settled])
+
+    async def unsettled(self, smsbat: str, limit: int) -> list[Message]:
+        """The oldest messages that are still to be submitted under an SMSBAT login."""
+        return await self._read(self._unsettled, smsbat, limit)
+
+    async def unsettled_counts(self) -> dict[str, int]:
+        """How many messages are still to be submitted, by SMSBAT login."""
+        return await self._read(self._unsettled_counts)
+
+    async def _read(self, query: Callable[..., _Found], *arguments: Any) -> _Found:
+        try:
+            return await asyncio.to_thread(query, *arguments)
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreUnavailable(f"not read: {type(error).__name__}") from error
+
+    def _unsettled(self, smsbat: str, limit: int) -> list[Message]:
+        query = (
+            select(messages)
+            .where(_IS_UNSETTLED, messages.c.smsbat == smsbat)
+            .order_by(messages.c.id)
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return [_message(row) for row in connection.execute(query)]
+
+    def _unsettled_counts(self) -> dict[str, int]:
+        query = select(messages.c.smsbat, func.count()).where(_IS_UNSETTLED).group_by(messages.c.smsbat)
+        with self._engine.connect() as connection:
+            return {smsbat: count for smsbat, count in connection.execute(query)}
+
+
+def _row(message: Message, smsbat: str) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "submission": message.submission,
+        "position": message.position,
+        "account": message.account,
+        "smsbat": smsbat,
+        "dialect": message.dialect,
+        "channel": message.channel,
+        "sender": message.sender,
+        "recipient": message.recipient,
+        "digits": message.digits,
+        "reference": message.reference,
+        "report": message.report,
+        "content": orjson.dumps({"text": message.text}).decode(),
+        "state": State.ACCEPTED.value,
+        "accepted_at": message.accepted_at,
+        "due_at": message.accepted_at,
+        "expires_at": message.expires_at,
+    }
+
+
+def _message(row: Row[Any]) -> Message:
+    content: Mapping[str, Any] = orjson.loads(row.content)
+    return Message(
+        id=row.id,
+        submission=row.submission,
+        position=row.position,
+        account=row.account,
+        dialect=row.dialect,
+        channel=row.channel,
+        sender=row.sender,
+        recipient=row.recipient,
+        digits=row.digits,
+        text=content["text"],
+        ttl=(row.expires_at - row.accepted_at) // 1000,
+        reference=row.reference,
+        report=row.report,
+        accepted_at=row.accepted_at,
+    )
+
+
+def _settled_row(settled: Settled, now: int) -> dict[str, Any]:
+    receipt = settled.receipt
+    return {
+        "_id": settled.id,
+        "state": settled.state.value,
+        "outcome": receipt.outcome.value if receipt else None,
+        "concern": receipt.concern.value if receipt and receipt.concern else None,
+        "detail": receipt.detail if receipt else None,
+        "upstream_id": receipt.upstream_id if receipt else None,
+        "parts": receipt.parts if receipt else None,
+        "settled_at": now,
+    }

@@ -1,0 +1,111 @@
+"""Legacy requests as fields of raw bytes (wire: messagio.md, A2).
+
+No ready-made form reader is used: they decode values as text, and the signature is taken over the bytes as sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from gateway.wire.multipart import parse_multipart
+
+#: More fields than 10,000 phones and every parameter there is; a body of nothing but separators stops here.
+MAX_FIELDS = 20_000
+
+Values = dict[bytes, list[bytes]]
+
+
+class TooManyFields(ValueError):
+    """A request holds more fields than any real client sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The parameters of one request: every value by name, in the order sent.
+
+    ``unicode`` is true when the values came as JSON strings, to which a charset parameter does not apply.
+    """
+
+    values: Values
+    unicode: bool = False
+
+    def all(self, name: bytes) -> list[bytes]:
+        """The values of a repeated parameter that are not blank: a blank one counts as not sent."""
+        return [value for value in self.values.get(name, ()) if value]
+
+    def last(self, name: bytes) -> bytes | None:
+        """The value of a single parameter: the last one wins, and a blank one counts as not sent."""
+        values = self.values.get(name)
+        return (values[-1] or None) if values else None
+
+
+def read_fields(query: bytes, content_type: bytes, body: bytes) -> Fields:
+    """All parameters of a request, the body's before the query's.
+
+    A body that can't be parsed counts as having no parameters. Raises ``TooManyFields``.
+    """
+    values = parse_urlencoded(query) if query else {}
+    if not body:
+        return Fields(values)
+    posted, is_json = _read_body(content_type, body)
+    return Fields({**values, **posted} if values else posted, is_json)
+
+
+def _read_body(content_type: bytes, body: bytes) -> tuple[Values, bool]:
+    if content_type[:10].lower() == b"multipart/" and b"boundary" in content_type.lower():
+        return _group(parse_multipart(content_type, body)), False
+    if body.lstrip()[:1] == b"{":
+        return parse_json(body), True
+    return parse_urlencoded(body), False
+
+
+def parse_urlencoded(raw: bytes) -> Values:
+    """``a=1&b=%20`` as bytes: split on ``&`` then the first ``=``, ``+`` is a space, a broken ``%`` stays."""
+    if raw.count(b"&") > MAX_FIELDS:
+        raise TooManyFields
+    pairs = (pair.partition(b"=") for pair in raw.split(b"&") if pair)
+    return _group((unescape(name), unescape(value)) for name, _, value in pairs)
+
+
+def unescape(raw: bytes) -> bytes:
+    """``+`` and ``%XX`` of a form as bytes."""
+    if b"+" in raw:
+        raw = raw.replace(b"+", b" ")
+    return unquote_to_bytes(raw) if b"%" in raw else raw
+
+
+def _group(pairs: Any) -> Values:
+    values: Values = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+        if len(values[name]) > MAX_FIELDS:
+            raise TooManyFields
+    return values
+
+
+_JSON = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+
+
+def parse_json(body: bytes) -> Values:
+    """A JSON object's members; numbers by their digits as written, an array as a repeated parameter.
+
+    A .NET client sends such bodies, with the phone as a number. Nested objects and nulls count as not sent.
+    """
+    try:
+        document = _JSON.decode(body.decode("utf-8-sig").strip())
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(document, Mapping):
+        return {}
+    members = ((name, value if isinstance(value, list) else [value]) for name, value in document.items())
+    return _group((_scalar(name), _scalar(value)) for name, each in members for value in each)
+
+
+def _scalar(value: object) -> bytes:
+    if isinstance(value, bool):
+        return b"1" if value else b"0"
+    return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else b""

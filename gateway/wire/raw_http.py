@@ -1,0 +1,78 @@
+"""A raw HTTP request as a value, for worked examples and explanations. Serving reads requests elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import h11
+
+from gateway.wire.request_line import repair
+
+
+class NotHttp(ValueError):
+    """Bytes that no HTTP parser reads as a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The parts of a request that translation looks at."""
+
+    method: str
+    path: str
+    host: str
+    query: bytes
+    content_type: bytes
+    body: bytes
+
+
+def read_request(raw: bytes) -> Request:
+    """Read a request as it was sent. Line ends of the head may be LF, and lengths may be missing, as in a saved file.
+
+    Raises ``NotHttp``.
+    """
+    head, separator, body = _split(raw)
+    line, _, rest = head.partition(b"\n")
+    connection = h11.Connection(h11.SERVER)
+    lines = [line.rstrip(b"\r"), *(each.rstrip(b"\r") for each in rest.split(b"\n") if each.strip())]
+    connection.receive_data(repair(lines[0] + b"\r\n") + b"\r\n".join([*_without_framing(lines[1:]), b"", b""]))
+    try:
+        event = connection.next_event()
+    except h11.RemoteProtocolError as error:
+        raise NotHttp(str(error)) from error
+    if not isinstance(event, h11.Request):
+        raise NotHttp("no request line and headers followed by a blank line")
+    return _request(event, body if separator else b"")
+
+
+def _split(raw: bytes) -> tuple[bytes, bytes, bytes]:
+    crlf, lf = raw.find(b"\r\n\r\n"), raw.find(b"\n\n")
+    separator = b"\n\n" if crlf < 0 or 0 <= lf < crlf else b"\r\n\r\n"
+    return raw.partition(separator)
+
+
+def _without_framing(lines: list[bytes]) -> list[bytes]:
+    """A saved request's body is what follows; a length that no longer fits after editing must not cut it."""
+    names = [line.partition(b":")[0].lower() for line in lines]
+    kept = [line for line, name in zip(lines, names, strict=True) if name not in (b"content-length", b"expect")]
+    return kept if b"host" in names else [*kept, b"Host: localhost"]
+
+
+def _request(event: h11.Request, body: bytes) -> Request:
+    target: bytes = event.target
+    path, _, query = target.partition(b"?")
+    if not path.startswith(b"/"):
+        path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
+    headers = dict(event.headers)
+    return Request(
+        method=event.method.decode("ascii"),
+        path=path.decode("ascii"),
+        host=host_name(headers.get(b"host", b"")),
+        query=query.partition(b"#")[0],
+        content_type=headers.get(b"content-type", b""),
+        body=body,
+    )
+
+
+def host_name(header: bytes) -> str:
+    """The name in a Host header, without its port."""
+    return header.decode("latin-1").rpartition(":")[0].lower() or header.decode("latin-1").lower()

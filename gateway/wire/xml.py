@@ -1,0 +1,55 @@
+"""XML answers from trees in xmltodict's convention: ``@name`` is an attribute, ``#text`` the text, a list repeats.
+
+Our own writer, because the bytes are the contract: two-space indent, LF line ends, one LF at the end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+#: What XML 1.0 can't carry in any form; also U+FFFE, U+FFFF and lone surrogates.
+_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+_ATTRIBUTE = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+)
+
+
+def unparse(tree: Mapping[str, Any], declaration: str | None) -> bytes:
+    """The document as UTF-8, with ``declaration`` as its first line when given."""
+    lines = [declaration] if declaration else []
+    for name, node in tree.items():
+        _element(lines, name, node, "")
+    lines.append("")
+    return "\n".join(lines).encode()
+
+
+def _element(lines: list[str], name: str, node: Any, indent: str) -> None:
+    if isinstance(node, list):
+        for each in node:
+            _element(lines, name, each, indent)
+    elif isinstance(node, Mapping):
+        _nested(lines, name, node, indent)
+    else:
+        lines.append(f"{indent}<{name}>{_escape(node, _TEXT)}</{name}>")
+
+
+def _nested(lines: list[str], name: str, node: Mapping[str, Any], indent: str) -> None:
+    attributes = "".join(f' {key[1:]}="{_escape(node[key], _ATTRIBUTE)}"' for key in node if key[0] == "@")
+    children = [key for key in node if key[0] not in "@#"]
+    if not children:
+        lines.append(f"{indent}<{name}{attributes}>{_escape(node.get('#text', ''), _TEXT)}</{name}>")
+        return
+    lines.append(f"{indent}<{name}{attributes}>")
+    for key in children:
+        _element(lines, key, node[key], indent + "  ")
+    lines.append(f"{indent}</{name}>")
+
+
+def _escape(value: object, table: dict[int, str]) -> str:
+    text = str(value)
+    if text.isalnum() and text.isascii():
+        return text
+    return _ILLEGAL.sub("\ufffd", text).translate(table)
