@@ -177,5 +177,3 @@ def _settings(**options: Any) -> Any:
 def _setting(location: tuple[int | str, ...]) -> str:
     name = str(location[0])
     return f"--{name.replace('_', '-')} / GATEWAY_{name.removeprefix('GATEWAY_').upper()}"
-
-

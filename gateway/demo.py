@@ -21,6 +21,8 @@ from gateway.mapping.loader import Plan, load
 from gateway.process import run_until_stopped
 from gateway.sandbox.smsbat import Sandbox, SandboxOptions
 
+#: More messages of a request than this are only hinted at.
+SHOWN_MESSAGES = 3
 #: The vendor's own example, so its signature can be looked up in the vendor's documentation.
 EXAMPLE = "user=onvUser&from=Sender&phone=79041231231&txt=hello&sign=ac748f3290de34c2bd7aec56f3100e29"
 
@@ -60,6 +62,8 @@ class Commentary:
 
     def __init__(self) -> None:
         self._console = Console(highlight=False)
+        self._got: dict[str, Mapping[str, Any]] = {}
+        self._unsent: set[str] = set()
 
     def welcome(self, port: int, sandbox_port: int) -> None:
         """What there is and what to paste."""
@@ -70,19 +74,26 @@ class Commentary:
         self._console.print(f"  curl -d '{EXAMPLE}' http://127.0.0.1:{port}/\n", style="bold", soft_wrap=True)
         self._console.print(f"What SMSBAT was sent: curl http://127.0.0.1:{sandbox_port}/sandbox/messages\n")
 
-    def smsbat_got(self, items: list[Mapping[str, Any]]) -> None:
-        """Called by the sandbox for each call that it takes."""
-        shown = orjson.dumps(items[0]).decode() + (f" and {len(items) - 1} more" if len(items) > 1 else "")
-        self._line("  SMSBAT got ", shown, "cyan")
+    def smsbat_got(self, items: list[dict[str, Any]]) -> None:
+        """Called by the sandbox for each call that it takes; shown in its place when the request is answered."""
+        for item in items:
+            if item["customerMessageId"] in self._unsent:
+                self._line("  SMSBAT got ", orjson.dumps(item).decode() + "  (later)", "cyan")
+            else:
+                self._got[item["customerMessageId"]] = item
 
     def answered(self, exchange: Exchange, answer: Answer, seconds: float) -> None:
         """Called by the gateway for each request that it answered."""
-        account = exchange.identity.account.name if exchange.identity else "nobody"
-        recipients = ", ".join(message.recipient for message in exchange.messages[:3])
-        channel = exchange.messages[0].channel if exchange.messages else "nothing"
-        self._line("request     ", f"{exchange.dialect.name}, account {account}: {channel} to {recipients or 'nobody'}", "bold")
+        self._line("came in      ", _summary(exchange), "bold")
+        for message in exchange.messages[:SHOWN_MESSAGES]:
+            item = self._got.pop(message.id, None)
+            shown = orjson.dumps(item).decode() if item else "nothing yet"
+            self._line("  SMSBAT got ", shown, "cyan")
+            if item is None:
+                self._unsent.add(message.id)
         said = str(exchange.refusal) if exchange.refusal else "accepted"
-        self._line("  went back ", f"{_first_words(answer)}  ({said}, {seconds * 1000:.1f} ms)", "red" if exchange.refusal else "green")
+        words = f"{_on_one_line(answer)}  ({said}, {seconds * 1000:.1f} ms)"
+        self._line("  went back  ", words, "red" if exchange.refusal else "green")
 
     def bye(self) -> None:
         """The last line."""
@@ -92,6 +103,14 @@ class Commentary:
         self._console.print(Text.assemble((label, "dim"), (text, style)), soft_wrap=True)
 
 
-def _first_words(answer: Answer) -> str:
-    """An answer on one line."""
-    return " ".join(answer.body.decode("utf-8", "replace").split())[:160]
+def _summary(exchange: Exchange) -> str:
+    account = exchange.identity.account.name if exchange.identity else "nobody"
+    if not exchange.messages:
+        return f"{exchange.dialect.name}, account {account}: no message"
+    recipients = [message.recipient for message in exchange.messages]
+    shown = ", ".join(recipients[:SHOWN_MESSAGES]) + (" …" if len(recipients) > SHOWN_MESSAGES else "")
+    return f"{exchange.dialect.name}, account {account}: {exchange.messages[0].channel} to {shown}"
+
+
+def _on_one_line(answer: Answer) -> str:
+    return " ".join(answer.body.decode("utf-8", "replace").split())[:200]

@@ -1,4 +1,4 @@
-"""Settings of the process, from ``GATEWAY_…`` in the environment. What concerns translation is in the mappings folder."""
+"""Settings of the process, from ``GATEWAY_…`` in the environment. Translation is set up in the mappings folder."""
 
 from __future__ import annotations
 

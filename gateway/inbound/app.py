@@ -20,7 +20,7 @@ from gateway.inbound.send import SendOperation
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
-from gateway.wire.raw_http import host_name
+from gateway.wire.raw_http import Request, host_name
 
 Send = Callable[[Event], Awaitable[None]]
 #: Told of every exchange when it is answered, with its duration in seconds.
@@ -62,18 +62,18 @@ class LegacyApp:
 
     async def _handle(self, exchange: Exchange, scope: Any, receive: Receive) -> Answer:
         headers = dict(scope["headers"])
-        exchange.route(scope["method"], scope["path"], host_name(headers.get(b"host", b"")))
+        method, path, host = scope["method"], scope["path"], host_name(headers.get(b"host", b""))
+        exchange.route(method, path, host)
         length = headers.get(b"content-length")
         limit = exchange.dialect.file.limits.body
         body = await read_body(receive, int(length) if length else None, limit, b"expect" in headers)
+        content_type = headers.get(b"content-type", b"")
         now = time.time_ns() // 1_000_000
         exchange.understand(
-            query=scope["query_string"],
-            content_type=headers.get(b"content-type", b""),
-            body=body,
-            identities=self._plan.accounts.identities,
-            now=now,
-            new_id=lambda: message_id(now, os.urandom(10)),
+            Request(method, path, host, scope["query_string"], content_type, body),
+            self._plan.accounts.identities,
+            now,
+            lambda: message_id(now, os.urandom(10)),
         )
         return await self._operation.send(exchange)
 

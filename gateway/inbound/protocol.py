@@ -1,7 +1,7 @@
-"""uvicorn's HTTP protocol (the httptools one), in front of which request lines of real clients are repaired.
+"""uvicorn's HTTP protocol (the httptools one), before which request lines of real clients are repaired.
 
-Only the request line changes, and only by escaping bytes; the parser still judges everything. So messages are cut out of
-the stream exactly as it understands them: a head ends at its blank line, a body where the parser's own reading of
+Only the request line changes, and only by escaping bytes; the parser still judges everything. So messages are cut out
+of the stream exactly as it understands them: a head ends at its blank line, a body where the parser's own reading of
 Content-Length says. Behind a chunked body in the same piece of data a pipelined request is parsed unrepaired.
 """
 
@@ -17,7 +17,7 @@ from gateway.wire.request_line import repair_head
 
 #: 10,000 phones in an address take about 200 KB.
 MAX_HEAD = 512 * 1024
-#: Seconds that a refused client has to read its answer before the connection is closed under it.
+#: Seconds that a refused client may go on sending while it reads its answer, before the connection is cut.
 LINGER = 2.0
 
 #: The answer to a request that is no HTTP (``malformed``) or whose head is too large (``size``).
@@ -51,10 +51,10 @@ class _LegacyProtocol(HttpToolsProtocol):
         searched = max(0, len(self._head) - 3)
         self._head += data if self._head else data.lstrip(b"\r\n")
         end = self._head.find(b"\r\n\r\n", searched) + 4
-        if end >= 4:
-            return self._head_complete(end)
-        if len(self._head) > MAX_HEAD:
+        if (end if end >= 4 else len(self._head)) > MAX_HEAD:
             self._refuse("size", 200)
+        elif end >= 4:
+            return self._head_complete(end)
         elif b"\n" in self._head and not self._head.partition(b"\n")[0].endswith(b"\r"):
             self._head_complete(len(self._head))
         return b""
@@ -85,6 +85,12 @@ class _LegacyProtocol(HttpToolsProtocol):
         self._between_messages = False
         super().on_message_begin()
 
+    def on_headers_complete(self) -> None:
+        """The query is cut off here: the address parser behind can't count beyond 64 KB."""
+        self.url, _, query = self.url.partition(b"#")[0].partition(b"?")
+        super().on_headers_complete()
+        self.scope["query_string"] = query
+
     def on_message_complete(self) -> None:
         self._between_messages = True
         super().on_message_complete()
@@ -96,11 +102,17 @@ class _LegacyProtocol(HttpToolsProtocol):
         """Answer in the dialect's form and read no further. An earlier request's answer is not overtaken."""
         self._refused = True
         if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = False
-            return
+            if not self.cycle.more_body or self.pipeline:
+                self.cycle.keep_alive = False
+                return
+            # The bad request itself: its head was read already, and the application waits for a body that won't come.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         answer = self.answer_unreadable(kind)
         lines = [b"HTTP/1.1 %d %b" % (status, b"OK" if status == 200 else b"Bad Request")]
         lines += [b"%b: %b" % header for header in answer.headers]
         lines += [b"connection: close", b"", answer.body]
         self.transport.write(b"\r\n".join(lines))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
         self.loop.call_later(LINGER, self.transport.close)

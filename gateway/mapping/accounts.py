@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from gateway.mapping.schema import AccountsFile, AccountSection, Credential, Login
+from gateway.mapping.schema import AccountSection, AccountsFile, Credential, Login
 from gateway.mapping.secrets import BadSecret, resolve_secret
 from gateway.mapping.source import Problem, Source, Where, did_you_mean
 

@@ -53,7 +53,9 @@ def compile_answers(
     """Compile the alternatives that stand at ``where``; ``known`` are the names they may refer to."""
     names = frozenset(known)
     if sections[-1].when is not None:
-        compiler.complain((*where, len(sections) - 1, "when"), "the last answer needs no guard: one must always be given")
+        compiler.complain(
+            (*where, len(sections) - 1, "when"), "the last answer needs no guard: one must always be given"
+        )
     return Answers(tuple(_alternative(each, compiler, (*where, i), names) for i, each in enumerate(sections)))
 
 

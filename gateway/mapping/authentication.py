@@ -28,9 +28,7 @@ class Authenticator:
     def of(cls, file: DialectFile) -> Authenticator:
         """The authenticator that a dialect file describes."""
         named = file.authentication
-        over = tuple(
-            (name.encode(), name in file.parameters and file.parameters[name].many) for name in named.over
-        )
+        over = tuple((name.encode(), name in file.parameters and file.parameters[name].many) for name in named.over)
         return cls(named.login.encode(), named.signature.encode(), over)
 
     def authenticate(self, fields: Fields, identities: Mapping[bytes, Identity]) -> tuple[Identity, Fields]:
@@ -48,14 +46,15 @@ class Authenticator:
 
     def signed(self, fields: Fields) -> list[bytes]:
         """The raw values that a signature covers, in order, without the secret."""
-        return [value for name, many in self.over for value in _sent(fields, name, many)]
+        return [value for name, many in self.over for value in self.sent(fields, name, many)]
 
-
-def _sent(fields: Fields, name: bytes, many: bool) -> list[bytes]:
-    if many:
-        return fields.all(name)
-    value = fields.last(name)
-    return [] if value is None else [value]
+    @staticmethod
+    def sent(fields: Fields, name: bytes, many: bool) -> list[bytes]:
+        """The values that one signed parameter contributes."""
+        if many:
+            return fields.all(name)
+        value = fields.last(name)
+        return [] if value is None else [value]
 
 
 def _decoded(fields: Fields) -> Fields:

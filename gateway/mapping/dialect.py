@@ -29,7 +29,9 @@ class MessagePlan:
     values: Mapping[str, Value]
     concerns: Mapping[Concern, str]
 
-    def build(self, values: Scope, account: Account, dialect: str, now: int, new_id: Callable[[], str]) -> list[Message]:
+    def build(
+        self, values: Scope, account: Account, dialect: str, now: int, new_id: Callable[[], str]
+    ) -> list[Message]:
         """One message for each recipient, in request order, all of one submission."""
         part = {name: value.evaluate(values) for name, value in self.values.items()}
         recipients = part.pop("recipient")
@@ -142,15 +144,17 @@ class DialectPlan:
 def compile_dialect(content: DialectFile, source: Source) -> tuple[DialectPlan, list[Problem]]:
     """Compile one dialect file; the plan is for use only when there are no problems."""
     problems: list[Problem] = []
-    plan = _DialectCompiler(content, source, Compiler(source, problems)).compile()
+    # What only another parameter's guard asks for is not thereby mapped: it gets a compiler that is not asked later.
+    plan = _DialectCompiler(content, source, Compiler(source, problems), Compiler(source, problems)).compile()
     return plan, problems
 
 
 class _DialectCompiler:
-    def __init__(self, content: DialectFile, source: Source, compiler: Compiler) -> None:
+    def __init__(self, content: DialectFile, source: Source, compiler: Compiler, guards: Compiler) -> None:
         self._content = content
         self._source = source
         self._compiler = compiler
+        self._guards = guards
         self._names = frozenset(content.parameters)
 
     def compile(self) -> DialectPlan:
@@ -215,7 +219,7 @@ class _DialectCompiler:
     def _parameter(self, name: str) -> ParameterCheck:
         where: Where = ("parameters", name)
         spec, limit = self._content.parameters[name], self._content.limits.recipients
-        return compile_parameter(name, spec, self._compiler, where, self._names, limit)
+        return compile_parameter(name, spec, self._guards, where, self._names, limit)
 
     def _check_names(self) -> None:
         named = self._content.authentication

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from gateway.errors import Refusal
 from gateway.mapping.accounts import Account, Identities, Identity
@@ -34,17 +34,20 @@ def failed_examples(plan: DialectPlan, upstream: UpstreamPlan) -> Iterator[Probl
 def run(plan: DialectPlan, identities: Identities, request: Request, now: int = 0) -> tuple[Exchange, Answer]:
     """A request's way through a dialect up to the answer it gets when SMSBAT takes everything. Nothing is sent."""
     exchange = Exchange(plan)
-    counter = itertools.count()
     try:
         exchange.route(request.method, request.path, request.host)
         if len(request.body) > plan.file.limits.body:
             raise Refusal("size")
-        exchange.understand(
-            request.query, request.content_type, request.body, identities, now, lambda: f"MESSAGE-{next(counter)}"
-        )
+        exchange.understand(request, identities, now, example_ids())
         return exchange, exchange.accept()
     except Refusal as refusal:
         return exchange, exchange.refuse(refusal)
+
+
+def example_ids() -> Callable[[], str]:
+    """Ids that stay the same from run to run. The first one is the submission's, so messages begin with 1."""
+    counter = itertools.count()
+    return lambda: f"MESSAGE-{next(counter)}"
 
 
 def _example_account(plan: DialectPlan) -> tuple[Account, Identities]:

@@ -12,6 +12,7 @@ from gateway.mapping.accounts import Identities, Identity
 from gateway.mapping.answers import Answer
 from gateway.mapping.dialect import DialectPlan, EndpointPlan
 from gateway.wire.forms import Fields, TooManyFields, read_fields
+from gateway.wire.raw_http import Request
 
 
 @dataclass(slots=True)
@@ -28,20 +29,12 @@ class Exchange:
     refusal: Refusal | None = None
 
     def route(self, method: str, path: str, host: str) -> None:
-        """Find the endpoints that the request line may mean. Raises ``Refusal``."""
+        """Find the endpoints that a request line may mean. Raises ``Refusal``."""
         self.candidates = self.dialect.route(method, path, host)
 
-    def understand(
-        self,
-        query: bytes,
-        content_type: bytes,
-        body: bytes,
-        identities: Identities,
-        now: int,
-        new_id: Callable[[], str],
-    ) -> None:
+    def understand(self, request: Request, identities: Identities, now: int, new_id: Callable[[], str]) -> None:
         """Read, authenticate, check, and build the messages. Raises ``Refusal`` at the first thing wrong."""
-        self.fields = self._read(query, content_type, body)
+        self.fields = _read(request)
         self.endpoint = self.dialect.select(self.candidates, self.fields)
         if self.endpoint.refuse:
             raise Refusal("unsupported", self.endpoint.refuse)
@@ -52,15 +45,10 @@ class Exchange:
             account = self.identity.account
             self.messages = self.endpoint.message.build(self.values, account, self.dialect.name, now, new_id)
 
-    def _read(self, query: bytes, content_type: bytes, body: bytes) -> Fields:
-        try:
-            return read_fields(query, content_type, body)
-        except TooManyFields as error:
-            raise Refusal("size") from error
-
     def accept(self) -> Answer:
         """The answer once the messages are taken."""
-        assert self.endpoint is not None and self.fields is not None
+        assert self.endpoint is not None
+        assert self.fields is not None
         return self.dialect.accept(self.endpoint, self.values, self.fields, self.messages)
 
     def refuse(self, refusal: Refusal) -> Answer:
@@ -74,3 +62,10 @@ class Exchange:
         verdicts = [self.dialect.verdict(self.endpoint, receipt) for receipt in receipts]
         refusal = verdicts[0]
         return self.accept() if refusal is None or None in verdicts else self.refuse(refusal)
+
+
+def _read(request: Request) -> Fields:
+    try:
+        return read_fields(request.query, request.content_type, request.body)
+    except TooManyFields as error:
+        raise Refusal("size") from error

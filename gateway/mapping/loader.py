@@ -47,6 +47,17 @@ def load(paths: Iterable[Path], environment: Mapping[str, str] = os.environ) -> 
     return loader.plan()
 
 
+def load_dialects(paths: Iterable[Path], environment: Mapping[str, str] = os.environ) -> list[DialectPlan]:
+    """The dialects alone, for checking: an accounts file is checked too where there is one, and not missed otherwise.
+
+    Raises ``MappingError`` with everything that is wrong.
+    """
+    loader = _Loader(environment)
+    for path in paths:
+        loader.read(path)
+    return loader.dialects()
+
+
 class _Loader:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -77,15 +88,27 @@ class _Loader:
             self._files[content.kind].append((content, source))
 
     def plan(self) -> Plan:
+        dialects, upstream = self._translation()
+        accounts = self._accounts(dialects)
+        if self._problems or upstream is None or accounts is None:
+            raise MappingError(self._problems)
+        return Plan(dialects, upstream, accounts)
+
+    def dialects(self) -> list[DialectPlan]:
+        dialects, _ = self._translation()
+        if self._files["accounts"]:
+            self._accounts(dialects)
+        if self._problems:
+            raise MappingError(self._problems)
+        return list(dialects.values())
+
+    def _translation(self) -> tuple[dict[str, DialectPlan], UpstreamPlan | None]:
         dialects = self._dialects()
         upstream = self._upstream()
         if upstream is not None:
             for dialect in dialects.values():
                 self._problems += failed_examples(dialect, upstream)
-        accounts = self._accounts(dialects)
-        if self._problems or upstream is None or accounts is None:
-            raise MappingError(self._problems)
-        return Plan(dialects, upstream, accounts)
+        return dialects, upstream
 
     def _dialects(self) -> dict[str, DialectPlan]:
         plans: dict[str, DialectPlan] = {}
@@ -117,7 +140,9 @@ class _Loader:
             return None
         content, source = only
         # A login of a dialect whose file is broken is no second problem.
-        unsure = {dialect for account in content.accounts.values() for dialect in account.logins} if self._problems else ()
+        unsure = (
+            {dialect for account in content.accounts.values() for dialect in account.logins} if self._problems else ()
+        )
         accounts, problems = compile_accounts(content, source, {*dialects, *unsure}, self._environment)
         self._problems += problems
         return accounts

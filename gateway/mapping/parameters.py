@@ -146,5 +146,3 @@ def _text(spec: Parameter, narrower: list[tuple[Holds, int]]) -> Convert:
         return text
 
     return convert
-
-

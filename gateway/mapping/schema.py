@@ -1,4 +1,4 @@
-"""What a mapping file may say. Each class documents the keys that an author writes; ``schema.json`` is made from them."""
+"""What a mapping file may say. Each class documents the keys that an author writes; ``schema.json`` is made of them."""
 
 from __future__ import annotations
 

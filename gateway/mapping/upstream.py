@@ -25,11 +25,10 @@ _UNPAIRED = Receipt(Outcome.UNKNOWN, detail="no entry of the answer belongs to t
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One message of a call, with what pairing its receipt needs. ``uncertain``: an earlier call may have taken it."""
+    """One message of a call: what pairing its receipt needs."""
 
     id: str
     digits: str
-    uncertain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class UpstreamPlan:
             return None
         readable = [entry if isinstance(entry, dict) else {} for entry in entries]
         paired = _pair(batch, readable, self.file.receipts)
-        return [_UNPAIRED if entry is None else self._receipt(entry, sent) for sent, entry in zip(batch, paired, strict=True)]
+        return [_UNPAIRED if entry is None else self._receipt(entry) for entry in paired]
 
     def refusal(self, status: int, body: bytes) -> Receipt:
         """What an answer other than a readable success means for every message of its call."""
@@ -86,7 +85,7 @@ class UpstreamPlan:
     def _plan(self, scope: Mapping[str, Any]) -> _ItemPlan:
         return next(plan for plan in self.items if plan.holds(scope, _NO_FIELDS))
 
-    def _receipt(self, entry: dict[str, Any], sent: Sent) -> Receipt:
+    def _receipt(self, entry: dict[str, Any]) -> Receipt:
         keys = self.file.receipts
         upstream_id = entry.get(keys.message_id)
         refused = str(entry.get(keys.status, "")).lower() in keys.refused
@@ -144,7 +143,9 @@ def _pair(batch: Sequence[Sent], entries: list[dict[str, Any]], keys: Receipts) 
     ]
 
 
-def _unique_by_digits(batch: Sequence[Sent], entries: list[dict[str, Any]], keys: Receipts) -> dict[str, dict[str, Any]]:
+def _unique_by_digits(
+    batch: Sequence[Sent], entries: list[dict[str, Any]], keys: Receipts
+) -> dict[str, dict[str, Any]]:
     numbers = [only_digits(str(entry.get(keys.recipient, ""))) for entry in entries]
     here, there = Counter(sent.digits for sent in batch), Counter(numbers)
     return {

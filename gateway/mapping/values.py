@@ -76,8 +76,10 @@ class Compiler:
     def _tree(self, tree: Any, where: Where, known: frozenset[str], path: Where) -> Evaluate:
         if isinstance(tree, dict):
             function = next((key for key in tree if isinstance(key, str) and key.startswith("$")), None)
-            return self._function(function, tree, where, known, path) if function else self._mapping(
-                tree, where, known, path
+            return (
+                self._function(function, tree, where, known, path)
+                if function
+                else self._mapping(tree, where, known, path)
             )
         if isinstance(tree, list):
             return self._list(tree, where, known, path)
@@ -110,9 +112,7 @@ class Compiler:
         whole = _REFERENCE.fullmatch(tree)
         return _reference(whole[1]) if whole else _template(tree)
 
-    def _function(
-        self, name: str, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where
-    ) -> Evaluate:
+    def _function(self, name: str, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
         if name == "$each":
             return self._each(tree, where, known, path)
         if name == "$first" and len(tree) == 1 and isinstance(tree[name], list):

@@ -1,7 +1,7 @@
 """One sender per SMSBAT login: batches what waits, keeps the limits, retries, and settles what SMSBAT said.
 
-There is no timer. While calls are in flight, arriving messages gather, and the next call takes them all: an idle gateway
-sends a single message at once, a busy one sends large calls. SMSBAT limits calls, not messages.
+There is no timer. While calls are in flight, arriving messages gather, and the next call takes them all: an idle
+gateway sends a single message at once, a busy one sends large calls. SMSBAT limits calls, not messages.
 """
 
 from __future__ import annotations
@@ -228,7 +228,7 @@ class Sender:
         return self._refuse(batch, receipt)
 
     def _read_receipts(self, batch: list[Pending], body: bytes) -> list[tuple[Pending, Settled]]:
-        sent = [Sent(pending.message.id, pending.message.digits, pending.maybe_out) for pending in batch]
+        sent = [Sent(pending.message.id, pending.message.digits) for pending in batch]
         receipts = self._upstream.receipts(body, sent)
         if receipts is None:
             return self._fail(batch, maybe_taken=True)
@@ -286,12 +286,12 @@ class Sender:
         return [self._settled(pending, receipt) for pending in batch]
 
     def _back_off(self, batch: list[Pending]) -> None:
-        """Queue them again after a pause that grows with the attempts."""
+        """Queue them again after a pause, which grows only for a message that fails alone: a batch is halved instead."""
         if not batch:
             return
-        for pending in batch:
-            pending.attempts += 1
-        delay = backoff(max(pending.attempts for pending in batch), self._dice())
+        alone = len(batch) == 1
+        batch[0].attempts += alone
+        delay = backoff(batch[0].attempts if alone else 1, self._dice())
         asyncio.get_running_loop().call_later(delay, self._again, batch)
 
     def _again(self, batch: list[Pending]) -> None:

@@ -24,7 +24,9 @@ def run_sandbox(address: str, options: dict[str, Any]) -> None:
         raise ConfigurationError(f"--fault must be one of {', '.join(Fault)}")
     sandbox = Sandbox(SandboxOptions(**{**options, "fault": Fault(options["fault"]) if options["fault"] else None}))
     bound = bind(address)
-    typer.echo(f"Sandbox SMSBAT on http://{address}. Recipient numbers with a behaviour of their own:\n{numbers_help()}")
+    typer.echo(
+        f"Sandbox SMSBAT on http://{address}. Recipient numbers with a behaviour of their own:\n{numbers_help()}"
+    )
 
     async def program(stop: asyncio.Event) -> None:
         async with listening(sandbox.app, bound):

@@ -53,7 +53,13 @@ class Ledger:
         steps = int((time.monotonic() - taken_at) / self._pace) if self._pace else 2
         end = _ENDS.get(fault_of(str(item.get("to", ""))) or Fault.SLOW, "delivered")
         word = ("scheduled", "processing", end)[min(steps, 2)]
-        return {"messagelistId": 11229, "messageId": int(message_id), "deliverystatus": word, "partscount": 1, "cost": 0.32}
+        return {
+            "messagelistId": 11229,
+            "messageId": int(message_id),
+            "deliverystatus": word,
+            "partscount": 1,
+            "cost": 0.32,
+        }
 
     def summary(self) -> dict[str, int]:
         """The figures that tests and people ask for."""

@@ -22,8 +22,6 @@ from gateway.sandbox.validation import Rejection, message_error, read_call, requ
 
 Item = dict[str, Any]
 SLOW_SECONDS = 3.0
-#: Longer than any client of the sandbox waits.
-NEVER_SECONDS = 120.0
 
 
 @dataclass(slots=True)
@@ -65,11 +63,11 @@ class Sandbox:
         try:
             self._admit(request, self._sending)
             items = read_call(request.headers.get("content-type", ""), body)
-            return await self._handle(items)
+            return await self._handle(items, request)
         except Rejection as rejection:
             return _json(rejection.body, rejection.status)
 
-    async def _handle(self, items: list[Item]) -> Response:
+    async def _handle(self, items: list[Item], request: Request) -> Response:
         self.ledger.largest_call = max(self.ledger.largest_call, len(items))
         fault = self._fault_of_call(items)
         if fault and fault not in TAKEN:
@@ -81,7 +79,7 @@ class Sandbox:
         entries = [self._entry(item) for item in items]
         self._on_call(items)
         if fault:
-            return await _after_taking(fault, entries)
+            return await _after_taking(fault, entries, request)
         return _answer(entries)
 
     def _admit(self, request: Request, budget: CallBudget) -> None:
@@ -121,8 +119,10 @@ class Sandbox:
         message_id = self.ledger.take(item)
         customer_id = item.get("customerMessageId")
         if self.options.shape == "help-004":
-            return {"messageId": f"m{message_id}", "status": "accepted", "parts": 1, "customerMessageId": customer_id, "to": "+" + item["to"].lstrip("+")}  # fmt: skip
-        return {"messageId": message_id, "from": item["from"], "to": item["to"], "text": item.get("text", ""), "dtExpire": None, "customerMessageId": customer_id, "partsCount": 1, "type": item["type"]}  # fmt: skip
+            told = {"messageId": f"m{message_id}", "status": "accepted", "parts": 1}
+            return {**told, "customerMessageId": customer_id, "to": "+" + item["to"].lstrip("+")}
+        told = {"messageId": message_id, "from": item["from"], "to": item["to"], "text": item.get("text", "")}
+        return {**told, "dtExpire": None, "customerMessageId": customer_id, "partsCount": 1, "type": item["type"]}
 
     async def _status(self, request: Request) -> Response:
         try:
@@ -168,10 +168,13 @@ def _faulty(fault: Fault) -> Response:
     return _json({"status": status, "error": reason, "message": reason}, status)
 
 
-async def _after_taking(fault: Fault, entries: list[Item]) -> Response:
+async def _after_taking(fault: Fault, entries: list[Item], request: Request) -> Response:
     if fault is Fault.ERROR_AFTER:
         return _json({"status": 500, "error": "Internal Server Error", "message": "…", "code": 500}, 500)
     if fault is Fault.BROKEN_JSON:
         return Response(b'{"messagelistId":11292,"messages":[{"mess', 200, media_type="application/json")
-    await asyncio.sleep(SLOW_SECONDS if fault is Fault.SLOW else NEVER_SECONDS)
+    if fault is Fault.TIMEOUT:
+        await request.receive()  # ends only when the client gives up
+    else:
+        await asyncio.sleep(SLOW_SECONDS)
     return _answer(entries)

@@ -9,8 +9,19 @@ import orjson
 
 MOST_MESSAGES = 5000
 _TYPES = frozenset(
-    "sms viber_service viber_trans viber_promo viber_carousel viber_survey viber_otp viber_session"
-    " flashcall_callback flashcall rcs".split()
+    (
+        "sms",
+        "viber_service",
+        "viber_trans",
+        "viber_promo",
+        "viber_carousel",
+        "viber_survey",
+        "viber_otp",
+        "viber_session",
+        "flashcall_callback",
+        "flashcall",
+        "rcs",
+    )
 )
 
 

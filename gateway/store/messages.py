@@ -23,7 +23,7 @@ _IS_UNSETTLED = messages.c.state == literal(State.ACCEPTED.value, literal_execut
 #: Only a message that is still to be submitted can be settled: whoever settles it first, wins.
 _SETTLE = (
     update(messages)
-    .where(messages.c.id == bindparam("_id"), _IS_UNSETTLED)
+    .where(messages.c.id == bindparam("_id"), messages.c.state == State.ACCEPTED.value)
     .values({name: bindparam(name) for name in _SETTLED_COLUMNS})
 )
 
@@ -75,19 +75,16 @@ class MessageStore:
             raise StoreUnavailable(f"not read: {type(error).__name__}") from error
 
     def _unsettled(self, smsbat: str, limit: int) -> list[Message]:
-        query = (
-            select(messages)
-            .where(_IS_UNSETTLED, messages.c.smsbat == smsbat)
-            .order_by(messages.c.id)
-            .limit(limit)
-        )
+        query = select(messages).where(_IS_UNSETTLED, messages.c.smsbat == smsbat).order_by(messages.c.id).limit(limit)
         with self._engine.connect() as connection:
             return [_message(row) for row in connection.execute(query)]
 
     def _unsettled_counts(self) -> dict[str, int]:
-        query = select(messages.c.smsbat, func.count()).where(_IS_UNSETTLED).group_by(messages.c.smsbat)
+        query = (
+            select(messages.c.smsbat, func.count().label("messages")).where(_IS_UNSETTLED).group_by(messages.c.smsbat)
+        )
         with self._engine.connect() as connection:
-            return {smsbat: count for smsbat, count in connection.execute(query)}
+            return {row.smsbat: row.messages for row in connection.execute(query)}
 
 
 def _row(message: Message, smsbat: str) -> dict[str, Any]:

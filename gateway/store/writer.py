@@ -1,7 +1,7 @@
 """Group commit: everything that waits to be written goes into one transaction, and resumes when that is on disk.
 
-One thread per process writes. A thread and not an async driver, because a whole group then costs one hop between threads
-instead of one for each statement.
+One thread per process writes. A thread and not an async driver, because a whole group then costs one hop between
+threads instead of one for each statement.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ _TO_ESCAPE = re.compile(rb"[ \x80-\xff]")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _PATHLESS = re.compile(rb"(?:https?://[^/?#]+)?(?=[?#]|$)", re.IGNORECASE)
 
-#: A header that asks to leave HTTP/1.1. Java's client sends it with every plain request; a server may ignore it, but the
-#: parser in use stops reading at it and loses the body.
+#: A header that asks to leave HTTP/1.1. Java's client sends it with every plain request; a server may ignore it, but
+#: the parser in use stops reading at it and loses the body.
 _UPGRADE = re.compile(rb"(?<=\r\n)upgrade(?=:)", re.IGNORECASE)
 
 

@@ -1,0 +1,48 @@
+"""The ``check`` command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from gateway.mapping.coverage import coverage
+from gateway.mapping.dialect import DialectPlan
+from gateway.mapping.loader import load_dialects
+from gateway.mapping.source import MappingError
+
+_COLOURS = {"mapped": "green", "refused": "yellow", "ignored": "dim"}
+
+
+def run_check(directory: Path) -> bool:
+    """Validate a folder and print what its dialects cover; false when something is wrong."""
+    console = Console(highlight=False)
+    try:
+        plans = load_dialects([directory])
+    except MappingError as error:
+        for problem in error.problems:
+            console.print(f"[red]{escape(str(problem))}[/]", soft_wrap=True)
+        console.print(f"{len(error.problems)} problem(s).")
+        return False
+    for plan in plans:
+        console.print(_table(plan))
+        console.print(f"   {len(plan.file.examples)} worked examples come out as the file says.\n")
+    console.print("[green]All mapping files are in order.[/]")
+    return True
+
+
+def _table(plan: DialectPlan) -> Table:
+    table = Table(
+        box=None,
+        title=f"{plan.file.title} ({plan.name})",
+        title_justify="left",
+        header_style="dim",
+        padding=(0, 2, 0, 3),
+    )
+    for head in ("parameter", "fate", "why"):
+        table.add_column(head)
+    for row in coverage(plan):
+        table.add_row(escape(row.parameter), f"[{_COLOURS[row.fate]}]{row.fate}[/]", escape(row.why))
+    return table

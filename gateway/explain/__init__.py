@@ -1,0 +1,1 @@
+"""What a request becomes and why, told step by step to the engineer who migrates it."""

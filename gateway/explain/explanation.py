@@ -1,0 +1,182 @@
+"""A request's way through the gateway, as data. Nothing is sent and nothing is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.errors import Refusal
+from gateway.explain.mistakes import find_mistakes
+from gateway.mapping.accounts import Identity
+from gateway.mapping.coverage import coverage
+from gateway.mapping.examples import example_ids, run
+from gateway.mapping.exchange import Exchange
+from gateway.mapping.loader import Plan
+from gateway.wire.forms import Fields
+from gateway.wire.raw_http import Request
+from gateway.wire.signatures import matches, md5_signature
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRead:
+    """One parameter as it was read: raw bytes as shown by Python, and what became of it."""
+
+    name: str
+    raw: str
+    value: Any
+    fate: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureCheck:
+    """What the signature covers and whether it matches. The secret is never shown."""
+
+    over: list[str]
+    given: str
+    matches: str | None
+    mistakes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemField:
+    """One value of a messagelist item and the line that made it."""
+
+    path: str
+    value: Any
+    origin: str
+
+
+@dataclass(slots=True)
+class Explanation:
+    """All steps. ``assumed`` is set when the rest is told although the signature is wrong."""
+
+    request: str
+    dialect: str
+    endpoint: str = ""
+    charset: str = ""
+    fields: list[FieldRead] = field(default_factory=list)
+    signature: SignatureCheck | None = None
+    account: str | None = None
+    refusal: str | None = None
+    assumed: bool = False
+    items: list[dict[str, Any]] = field(default_factory=list)
+    item_fields: list[list[ItemField]] = field(default_factory=list)
+    status: int = 200
+    answer: str = ""
+
+
+def explain(plan: Plan, request: Request) -> Explanation:
+    """Explain one request."""
+    dialect = plan.dialect_at(request.path)
+    exchange, answer = run(dialect, plan.accounts.identities, request)
+    told = Explanation(f"{request.method} {request.path}", dialect.name)
+    told.status, told.answer = answer.status, answer.body.decode("utf-8", "replace")
+    told.refusal = str(exchange.refusal) if exchange.refusal else None
+    told.endpoint = exchange.endpoint.origin if exchange.endpoint else ""
+    if exchange.fields is not None:
+        _tell_signature(told, plan, exchange, request)
+        _continue_unsigned(told, plan, exchange)
+        told.charset = _charset(exchange)
+        told.fields = _fields(exchange, exchange.fields)
+    _tell_items(told, plan, exchange)
+    return told
+
+
+def _tell_signature(told: Explanation, plan: Plan, exchange: Exchange, request: Request) -> None:
+    fields, authenticator = exchange.fields, exchange.dialect.authenticator
+    assert fields is not None
+    login, given = fields.last(authenticator.login), fields.last(authenticator.signature)
+    if (exchange.endpoint and exchange.endpoint.refuse) or login is None or given is None:
+        return
+    known = plan.accounts.identities[exchange.dialect.name]
+    identity = known.get(login)
+    shown = [
+        f"{name.decode()}={_shown(value)}"
+        for name, many in authenticator.over
+        for value in authenticator.sent(fields, name, many)
+    ]
+    matching = _matching_secret(identity, fields, exchange) if identity else None
+    mistakes = _mistakes(plan, exchange, identity, request) if matching is None else []
+    told.signature = SignatureCheck([*shown, "<secret>"], given.decode("ascii", "replace"), matching, mistakes)
+
+
+def _matching_secret(identity: Identity, fields: Fields, exchange: Exchange) -> str | None:
+    authenticator = exchange.dialect.authenticator
+    signed, given = authenticator.signed(fields), fields.last(authenticator.signature) or b""
+    for number, secret in enumerate(dict.fromkeys(identity.secrets), start=1):
+        if matches(given, md5_signature(signed, secret)):
+            return f"secret {number} of account '{identity.account.name}'"
+    return None
+
+
+def _mistakes(plan: Plan, exchange: Exchange, identity: Identity | None, request: Request) -> list[str]:
+    if identity is None:
+        return ["no account has this login"]
+    others = [each for each in plan.accounts.identities[exchange.dialect.name].values() if each is not identity]
+    raw_form = request.body or request.query
+    assert exchange.fields is not None
+    return find_mistakes(exchange.dialect, exchange.fields, raw_form, identity, others)
+
+
+def _continue_unsigned(told: Explanation, plan: Plan, exchange: Exchange) -> None:
+    """With a wrong signature of a known login, show what the request would be otherwise."""
+    fields, dialect = exchange.fields, exchange.dialect
+    if exchange.identity is None and exchange.refusal is not None and exchange.refusal.kind == "authentication":
+        assert fields is not None
+        exchange.identity = plan.accounts.identities[dialect.name].get(fields.last(dialect.authenticator.login) or b"")
+        told.assumed = exchange.identity is not None
+    if told.assumed and exchange.identity and exchange.endpoint and exchange.endpoint.message and fields:
+        try:
+            dialect.check(fields, exchange.values)
+        except Refusal as refusal:
+            told.refusal = f"{told.refusal}, and then {refusal}"
+            return
+        account = exchange.identity.account
+        exchange.messages = exchange.endpoint.message.build(exchange.values, account, dialect.name, 0, example_ids())
+
+
+def _charset(exchange: Exchange) -> str:
+    file, fields = exchange.dialect.file, exchange.fields
+    if fields is not None and fields.unicode:
+        return "utf-8 (JSON strings)"
+    return str(exchange.values.get(file.charset.parameter) or file.charset.default)
+
+
+def _fields(exchange: Exchange, fields: Fields) -> list[FieldRead]:
+    rows = {row.parameter: row for row in coverage(exchange.dialect)}
+    told = []
+    for raw_name, values in fields.values.items():
+        name = raw_name.decode("utf-8", "backslashreplace")
+        row = rows.get(name)
+        fate = f"{row.fate}{': ' + row.why if row.why else ''}" if row else "unknown: not looked at"
+        origin = str(exchange.dialect.source.origin(("parameters", name))) if row else ""
+        told.append(FieldRead(name, _joined(values), exchange.values.get(name), fate, origin))
+    return told
+
+
+def _joined(values: Sequence[bytes]) -> str:
+    return ", ".join(_shown(value) for value in values)
+
+
+def _shown(raw: bytes) -> str:
+    """Bytes as text where they are plain UTF-8, else in hex escapes."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return repr(raw)[2:-1]
+    return text.encode("unicode_escape").decode() if not text.isprintable() else text
+
+
+def _tell_items(told: Explanation, plan: Plan, exchange: Exchange) -> None:
+    if exchange.identity is None:
+        return
+    account = exchange.identity.account
+    told.account = account.name
+    for message in exchange.messages:
+        told.items.append(plan.upstream.item(message, account))
+        leaves = plan.upstream.item_leaves(message, account)
+        told.item_fields.append(
+            [ItemField(".".join(map(str, leaf.path)), value, str(leaf.origin)) for leaf, value in leaves]
+        )

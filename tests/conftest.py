@@ -1,0 +1,41 @@
+"""A sandbox SMSBAT and a gateway in front of it, shared by the tests that only pass messages through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from gateway.logs import configure_logging
+from gateway.settings import Address
+from tests.support.raw import Response, exchange
+from tests.support.servers import RunningSandbox, eventually, running_gateway, running_sandbox
+
+configure_logging("json", "error")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A running gateway and the sandbox behind it."""
+
+    address: Address
+    sandbox: RunningSandbox
+
+    def exchange(self, raw: bytes) -> Response:
+        return exchange(self.address, raw)
+
+    def received(self, phone: str) -> dict[str, Any]:
+        """The one message that SMSBAT got for a number."""
+        found = eventually(lambda: [each for each in self.sandbox.received if each["to"] == phone])
+        assert len(found) == 1
+        return found[0]
+
+
+@pytest.fixture(scope="session")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
+    with running_sandbox(limited=False) as sandbox:
+        folder = tmp_path_factory.mktemp("gateway")
+        with running_gateway(folder, sandbox.url) as address:
+            yield Setup(address, sandbox)

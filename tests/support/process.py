@@ -1,0 +1,73 @@
+"""The gateway as a process of its own, that can be killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from gateway.settings import Address
+from tests.support.servers import MAPPINGS, eventually, free_address
+
+COMMAND = [sys.executable, "-m", "gateway"]
+
+
+def command(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a gateway command to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=MAPPINGS.parent,
+        env={**os.environ, "COLUMNS": "200", **environment},
+    )
+
+
+class GatewayProcess:
+    """One life of a gateway process."""
+
+    def __init__(self, mappings: Path, database: Path, address: Address, log: Path) -> None:
+        self.address = address
+        self.operator = free_address()
+        with log.open("a") as stderr:
+            self._process = subprocess.Popen(
+                [
+                    *(*COMMAND, "serve", "--listen", address, "--operator-listen", self.operator),
+                    *("--mappings", str(mappings), "--database", f"sqlite:///{database}", "--log-format", "json"),
+                ],
+                stderr=stderr,
+                cwd=MAPPINGS.parent,
+            )
+        eventually(self._is_up)
+
+    def _is_up(self) -> bool:
+        assert self._process.poll() is None, "the gateway ended by itself"
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{self.operator}/healthz") as answer:
+            return bool(answer.status == 200)
+        return False
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def terminate(self) -> int:
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(30)
+
+
+@contextlib.contextmanager
+def gateway_process(mappings: Path, database: Path, address: Address, log: Path) -> Iterator[GatewayProcess]:
+    """A gateway that is killed at the end of the block, unless it ended before."""
+    process = GatewayProcess(mappings, database, address, log)
+    try:
+        yield process
+    finally:
+        process.kill()

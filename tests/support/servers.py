@@ -1,0 +1,160 @@
+"""Real servers in threads of the test process: the sandbox SMSBAT and a whole gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gateway.app import gateway
+from gateway.listener import bind, listening
+from gateway.mapping.loader import Plan, load
+from gateway.sandbox.smsbat import Sandbox, SandboxOptions
+from gateway.settings import Address
+
+MAPPINGS = Path(__file__).parents[2] / "mappings"
+ANY_PORT = "127.0.0.1:0"
+Result = TypeVar("Result")
+
+
+def eventually(condition: Callable[[], Result], seconds: float = 20.0) -> Result:
+    """Wait until a condition holds, and return what it gave."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+    return result
+
+
+class Background:
+    """An event loop in a thread, on which asynchronous servers run."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, Result], seconds: float = 60.0) -> Result:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@contextlib.contextmanager
+def running(make: Callable[[], contextlib.AbstractAsyncContextManager[Any]]) -> Iterator[None]:
+    """Run an asynchronous server in the background while the block runs."""
+    background = Background()
+    stack = contextlib.AsyncExitStack()
+
+    async def enter() -> None:
+        await stack.enter_async_context(make())
+
+    try:
+        background.run(enter())
+        yield
+    finally:
+        background.run(stack.aclose())
+        background.close()
+
+
+class RunningSandbox:
+    """A sandbox with its address."""
+
+    def __init__(self, sandbox: Sandbox, address: Address) -> None:
+        self.sandbox = sandbox
+        self.address = address
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+    @property
+    def options(self) -> SandboxOptions:
+        return self.sandbox.options
+
+    @property
+    def received(self) -> list[dict[str, Any]]:
+        return self.sandbox.ledger.messages()
+
+    def summary(self) -> dict[str, int]:
+        return self.sandbox.ledger.summary()
+
+
+@contextlib.contextmanager
+def running_sandbox(address: Address = ANY_PORT, **options: Any) -> Iterator[RunningSandbox]:
+    """A sandbox on a port of its own, or on a given one."""
+    sandbox = Sandbox(SandboxOptions(**options))
+    bound = bind(address)
+    with running(lambda: listening(sandbox.app, bound)):
+        host, port = bound_name(bound)
+        yield RunningSandbox(sandbox, f"{host}:{port}")
+
+
+def bound_name(bound: Any) -> tuple[str, int]:
+    host, port = bound.getsockname()[:2]
+    return host, port
+
+
+def free_address() -> Address:
+    """An address where nobody listens."""
+    bound = bind(ANY_PORT)
+    host, port = bound_name(bound)
+    bound.close()
+    return f"{host}:{port}"
+
+
+#: The users of the captured requests. Two clients use one name with different secrets: the account has both.
+LOGINS = {
+    "demo": ("onvUser", ["4Ab2ln4FEa32"]),
+    "radio": ("hitfm", ["test_key"]),
+    "shop": ("user", ["secretKey", "token"]),
+    "viber": ("login", ["secret_key", "5eCrET"]),
+}
+
+
+def accounts(url: str, smsbat: dict[str, Any] | None = None, **account: Any) -> dict[str, Any]:
+    """An accounts file as data; ``account`` is set in every account, ``smsbat`` in the credential."""
+    return {
+        "kind": "accounts",
+        "demo": True,
+        "smsbat": {"main": {"url": url, "key": "sandbox-key", **(smsbat or {})}},
+        "accounts": {
+            name: {"smsbat": "main", "logins": {"messagio": {"login": login, "secrets": secrets}}, **account}
+            for name, (login, secrets) in LOGINS.items()
+        },
+    }
+
+
+def write_mappings(folder: Path, content: dict[str, Any]) -> Path:
+    """A mappings folder with the shipped dialects and these accounts. JSON is YAML."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("messagio.yaml", "smsbat.yaml"):
+        (folder / name).write_text((MAPPINGS / name).read_text())
+    (folder / "accounts.yaml").write_text(json.dumps(content))
+    return folder
+
+
+def plan_for(folder: Path, url: str, smsbat: dict[str, Any] | None = None, **account: Any) -> Plan:
+    """A plan of the shipped dialects in front of an SMSBAT address."""
+    return load([write_mappings(folder, accounts(url, smsbat, **account))])
+
+
+@contextlib.contextmanager
+def running_gateway(
+    folder: Path, url: str, smsbat: dict[str, Any] | None = None, database: str | None = None, **account: Any
+) -> Iterator[Address]:
+    """A whole gateway, with its database in ``folder``; yields the address for legacy clients."""
+    plan = plan_for(folder / "mappings", url, smsbat, **account)
+    legacy, operator = bind(ANY_PORT), bind(ANY_PORT)
+    file = database or f"sqlite:///{folder / 'gateway.db'}"
+    with running(lambda: gateway(plan, file, legacy, operator)):
+        host, port = bound_name(legacy)
+        yield f"{host}:{port}"

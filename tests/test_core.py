@@ -1,0 +1,69 @@
+"""Retry, breaker, budget and ids: pure rules on a clock of the test's own."""
+
+import uuid
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.budget import CallBudget
+from gateway.core.ids import message_id
+from gateway.core.masking import mask_phone, mask_text
+from gateway.core.messages import only_digits
+from gateway.core.retry import Breaker, backoff
+
+
+def test_backoff_doubles_and_ends_somewhere() -> None:
+    assert [backoff(attempt, dice=1.0) for attempt in (1, 2, 3, 4, 5, 7, 100)] == [1, 2, 4, 8, 16, 60, 60]
+    assert backoff(1, dice=0.0) == 0.75
+
+
+def test_breaker_lets_one_probe_through() -> None:
+    breaker = Breaker(threshold=3)
+    for _ in range(3):
+        assert breaker.delay(now=0) == 0
+        breaker.called()
+        breaker.failed(now=0, dice=1.0)
+    assert breaker.delay(now=0) == 1
+    assert breaker.delay(now=1) == 0
+    breaker.called()
+    assert breaker.delay(now=1) == float("inf")
+    breaker.failed(now=1, dice=1.0)
+    assert breaker.delay(now=1) == 2
+    breaker.called()
+    breaker.succeeded()
+    assert breaker.delay(now=1) == 0
+    assert not breaker.is_open
+
+
+@given(st.lists(st.floats(0, 0.2), max_size=400), st.lists(st.floats(0, 0.05), min_size=400, max_size=400))
+def test_the_receiver_never_counts_more_calls_than_it_allows(pauses: list[float], delays: list[float]) -> None:
+    """Calls leave when the budget says so and arrive up to 50 ms late, with at most 4 on their way."""
+    rate, burst, in_flight = 100, 150, 4
+    ours, theirs = CallBudget(rate, burst, in_flight), CallBudget(rate, burst, 0)
+    now, arrivals = 0.0, [0.0] * in_flight
+    for pause, delay in zip(pauses, delays, strict=False):
+        now = max(now + pause * 0.01, arrivals[-in_flight])
+        now += ours.delay(now)
+        ours.delay(now)
+        ours.take()
+        arrivals.append(max(arrivals[-1], now + delay))
+    for arrival in sorted(arrivals[in_flight:]):
+        assert theirs.delay(arrival) < 1e-9
+        theirs.take()
+
+
+@given(st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))
+def test_ids_are_uuids_in_the_order_of_time(now: int, entropy: bytes) -> None:
+    made = message_id(now, entropy)
+    parsed = uuid.UUID(made)
+    assert (str(parsed), parsed.version, parsed.variant, parsed.int >> 80) == (made, 7, uuid.RFC_4122, now)
+
+
+def test_what_logs_may_show() -> None:
+    assert mask_phone("380501234567") == "380*******67"
+    assert mask_phone("12345") == "*****"
+    assert mask_text("secret") == "<6 characters>"
+
+
+def test_numbers_are_compared_by_digits() -> None:
+    assert only_digits("+38 (050) 123-45-67") == "380501234567"

@@ -1,0 +1,292 @@
+"""Old clients over real sockets: every form, every oddity of HTTP, every failure."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote_plus
+
+import pytest
+
+from gateway.wire.signatures import md5_signature
+from tests.conftest import Setup
+from tests.support.raw import OK, Connection, answer_text, exchange, get, multipart, post, signed, urlencoded
+from tests.support.servers import running_gateway, running_sandbox
+
+SECRET = b"4Ab2ln4FEa32"
+
+
+def pairs_for(phone: str, text: str = "hello") -> list[tuple[str, str]]:
+    return signed(phone=phone, txt=text)
+
+
+# The forms in which the same request comes
+
+
+def test_the_four_forms_of_one_request(setup: Setup) -> None:
+    text = "Привет + мир & <b>"
+    for number, make in enumerate((get, _form, _multipart, _json), start=1):
+        phone = f"38050000000{number}"
+        assert setup.exchange(make(pairs_for(phone, text))).text == OK
+        assert setup.received(phone)["text"] == text
+
+
+def _form(pairs: list[tuple[str, str]]) -> bytes:
+    return post(urlencoded(pairs))
+
+
+def _multipart(pairs: list[tuple[str, str]]) -> bytes:
+    return multipart([(name.encode(), value.encode()) for name, value in pairs])
+
+
+def _json(pairs: list[tuple[str, str]]) -> bytes:
+    return post(json.dumps(dict(pairs)).encode(), b"application/json")
+
+
+def test_raw_unescaped_utf8_in_a_form_body(setup: Setup) -> None:
+    pairs = pairs_for("380500000011", "Привет, raw мир")
+    raw = "&".join(f"{name}={value}" for name, value in pairs).encode()
+    assert setup.exchange(post(raw)).text == OK
+    assert setup.received("380500000011")["text"] == "Привет, raw мир"
+
+
+@pytest.mark.parametrize("content_type", [b"text/plain", b"x", b"application/xml; charset=utf-16"])
+def test_a_form_with_another_content_type(setup: Setup, content_type: bytes) -> None:
+    assert setup.exchange(post(urlencoded(pairs_for("380500000012")), content_type)).text == OK
+
+
+def test_a_form_without_content_type(setup: Setup) -> None:
+    body = urlencoded(pairs_for("380500000013"))
+    assert setup.exchange(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)).text == OK
+
+
+def test_query_and_body_are_merged(setup: Setup) -> None:
+    pairs = pairs_for("380500000014")
+    raw = post(urlencoded(pairs[2:]), target=b"/?" + urlencoded([*pairs[:2], ("phone", "1")]))
+    assert setup.exchange(raw).text == OK
+    assert setup.received("380500000014")
+
+
+@pytest.mark.parametrize(("charset", "codec"), [("UTF-8", "utf-8"), ("UTF-16BE", "utf-16-be"), ("CP1251", "cp1251")])
+@pytest.mark.parametrize("form", ["get", "form", "multipart"])
+def test_text_arrives_intact_in_each_charset(setup: Setup, charset: str, codec: str, form: str) -> None:
+    phone = f"3806{['utf-8', 'utf-16-be', 'cp1251'].index(codec)}000{['get', 'form', 'multipart'].index(form):04d}"
+    text = "Съешь ещё этих булок"
+    raw_text = text.encode(codec)
+    sign = md5_signature([b"onvUser", b"Sender", phone.encode(), raw_text], SECRET)
+    pairs = [(b"user", b"onvUser"), (b"from", b"Sender"), (b"phone", phone.encode()), (b"txt", raw_text)]
+    pairs += [(b"charset", charset.encode()), (b"sign", sign)]
+    escaped = b"&".join(name + b"=" + quote_plus(value).encode() for name, value in pairs)
+    raw = {
+        "get": b"GET /?%b HTTP/1.1\r\nHost: x\r\n\r\n" % escaped,
+        "form": post(escaped),
+        "multipart": multipart(pairs),
+    }
+    assert setup.exchange(raw[form]).text == OK
+    assert setup.received(phone)["text"] == text
+
+
+# Request lines and connections
+
+
+def test_raw_bytes_and_spaces_in_the_request_line(setup: Setup) -> None:
+    phone, text, sender = "380500000021", "Привет мир", "My Shop"
+    sign = md5_signature([b"onvUser", sender.encode(), phone.encode(), text.encode()], SECRET).decode()
+    line = f"GET /?user=onvUser&from={sender}&phone={phone}&txt={text}&sign={sign} HTTP/1.1"
+    assert setup.exchange(line.encode() + b"\r\nHost: x\r\n\r\n").text == OK
+    assert (setup.received(phone)["text"], setup.received(phone)["from"]) == (text, sender)
+
+
+def test_a_target_without_a_path(setup: Setup) -> None:
+    query = urlencoded(pairs_for("380500000022"))
+    assert setup.exchange(b"GET ?%b HTTP/1.1\r\nHost: x\r\n\r\n" % query).text == OK
+    absolute = b"GET http://bulk.sms-online.com?%b HTTP/1.1\r\nHost: bulk.sms-online.com\r\n\r\n" % query
+    assert setup.exchange(absolute).text == OK
+
+
+def test_a_request_that_comes_byte_by_byte_then_another_on_the_same_connection(setup: Setup) -> None:
+    raw = "GET /?user=u&sign=x&txt=Привет мир HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    with Connection(setup.address) as connection:
+        for byte in raw:
+            connection.write(bytes([byte]))
+        assert connection.read().code == -2
+        connection.write(post(urlencoded(pairs_for("380500000023"))))
+        assert connection.read().text == OK
+
+
+def test_pipelined_requests_are_each_repaired(setup: Setup) -> None:
+    odd = "GET /?user=u&sign=x&txt=Привет мир HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    with Connection(setup.address) as connection:
+        connection.write(odd + post(b"user=u&sign=x") + odd + get(pairs_for("380500000024")))
+        assert [connection.read().code for _ in range(4)] == [-2, -2, -2, 0]
+
+
+def test_chunked_body(setup: Setup) -> None:
+    body = urlencoded(pairs_for("380500000025"))
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:10], body[10:])) + b"0\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with Connection(setup.address) as connection:
+        connection.write(head + chunks)
+        assert connection.read().text == OK
+        connection.write("GET /?user=u&sign=Привет мир HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert connection.read().code == -2
+
+
+def test_expect_100_continue(setup: Setup) -> None:
+    body = urlencoded(pairs_for("380500000026"))
+    with Connection(setup.address) as connection:
+        connection.write(
+            b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body)
+        )
+        assert connection.read().status == 100
+        connection.write(body)
+        assert connection.read().text == OK
+
+
+def test_http_1_0_and_connection_close(setup: Setup) -> None:
+    for line, header in (
+        (b"HTTP/1.0", b"Accept: */*"),
+        (b"HTTP/1.1", b"Host: x\r\nTE: deflate\r\nConnection: TE, close"),
+    ):
+        with Connection(setup.address) as connection:
+            connection.write(b"GET /?%b %b\r\n%b\r\n\r\n" % (urlencoded(pairs_for("380500000027")), line, header))
+            assert connection.read().text == OK
+            assert connection.at_end()
+
+
+def test_accept_encoding_does_not_change_the_answer(setup: Setup) -> None:
+    raw = get(pairs_for("380500000028")).replace(
+        b"\r\n\r\n", b"\r\nAccept-Encoding: gzip, deflate\r\nAccept: x\r\n\r\n"
+    )
+    response = setup.exchange(raw)
+    assert response.text == OK
+    assert "content-encoding" not in response.headers
+    with pytest.raises(gzip.BadGzipFile):
+        gzip.decompress(response.body)
+
+
+def test_post_without_a_length_has_no_body(setup: Setup) -> None:
+    raw = b"POST /?%b HTTP/1.1\r\nHost: x\r\n\r\n" % urlencoded(pairs_for("380500000029"))
+    assert setup.exchange(raw).text == OK
+
+
+def test_an_offer_of_http_2_does_not_lose_the_body(setup: Setup) -> None:
+    body = urlencoded(pairs_for("380500000030"))
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n"
+    assert setup.exchange(head % len(body) + body).text == OK
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5",
+        b"Content-Length: 5\r\nContent-Length: 6",
+        b"Content-Length: 5\r\nContent-Length: 5",
+        b"Content-Length: 5, 5",
+        b"Content-Length: +5",
+        b"Transfer-Encoding: xchunked",
+        b"Transfer-Encoding : chunked",
+    ],
+)
+def test_smuggling_is_refused_and_the_connection_closed(setup: Setup, framing: bytes) -> None:
+    with Connection(setup.address) as connection:
+        connection.write(b"POST / HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n0\r\n\r\nGET /?user=u HTTP/1.1\r\n\r\n" % framing)
+        response = connection.read()
+        assert (response.status, response.headers["connection"]) == (400, "close")
+        assert response.text == answer_text(-1, "SYNTAX ERROR (request)")
+        assert connection.at_end()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
+        b"HELLO\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: x\n\n",
+        b"GET /\x01 HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_what_is_no_http(setup: Setup, raw: bytes) -> None:
+    response = setup.exchange(raw)
+    assert (response.status, response.text) == (400, answer_text(-1, "SYNTAX ERROR (request)"))
+
+
+def test_a_malformed_request_does_not_overtake_the_answer_before_it(setup: Setup) -> None:
+    with Connection(setup.address) as connection:
+        connection.write(get(pairs_for("380500000031")) + b"NONSENSE\r\n\r\n")
+        assert connection.read().text == OK
+        assert connection.at_end()
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", "path"),
+        (b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", "path"),
+        (b"POST /upload/ HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", "path"),
+        (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "method"),
+        (b"OPTIONS / HTTP/1.1\r\nHost: x\r\n\r\n", "method"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "user/sign"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "user/sign"),
+        (b"GET /?" + b"x" * 600_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", "size"),
+        (post(b"txt=" + b"x" * 2_100_000), "size"),
+        (post(b"--x\r\nbroken", b"multipart/form-data; boundary=x"), "user/sign"),
+    ],
+)
+def test_every_failure_is_xml_with_http_200(setup: Setup, raw: bytes, text: str) -> None:
+    response = setup.exchange(raw)
+    assert (response.status, response.text) == (200, answer_text(-1, f"SYNTAX ERROR ({text})"))
+    assert response.headers["content-type"] == "text/xml; charset=utf-8"
+
+
+def test_a_huge_announced_body_is_refused_before_it_is_sent(setup: Setup) -> None:
+    with Connection(setup.address) as connection:
+        connection.write(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3000000\r\n\r\n")
+        assert connection.read().text == answer_text(-1, "SYNTAX ERROR (size)")
+
+
+def test_ten_thousand_phones_and_one_more(setup: Setup) -> None:
+    phones = [f"3807{number:08d}" for number in range(10_000)]
+    response = setup.exchange(post(urlencoded(signed(phone=phones, txt="many", dlr="1"))))
+    assert [phone for phone, _ in response.message_ids] == phones
+    assert len({message_id for _, message_id in response.message_ids}) == 10_000
+    refused = setup.exchange(post(urlencoded(signed(phone=[*phones, "1"], txt="many"))))
+    assert refused.text == answer_text(-1, "PARAM ERROR (phone)")
+
+
+def test_ids_of_the_answer_are_those_smsbat_gets(setup: Setup) -> None:
+    phones = ["380500000041", "380500000042"]
+    response = setup.exchange(post(urlencoded(signed(phone=phones, txt="x", dlr="1"))))
+    assert response.text.startswith(
+        '<?xml version="1.0"?>\n<response>\n  <tech_message>OK</tech_message>\n  <code>0</code>\n'
+    )
+    assert response.message_ids == [(phone, setup.received(phone)["customerMessageId"]) for phone in phones]
+
+
+# When the gateway itself is in trouble
+
+
+def test_a_database_that_is_gone_is_a_temporary_error_and_comes_back(tmp_path: Path) -> None:
+    with running_sandbox() as sandbox, running_gateway(tmp_path, sandbox.url) as address:
+        assert exchange(address, get(pairs_for("380500000051"))).text == OK
+        blocker = sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)
+        blocker.execute("ALTER TABLE messages RENAME TO elsewhere")
+        assert exchange(address, get(pairs_for("380500000052"))).text == answer_text(-4, "TEMPORARY ERROR")
+        blocker.execute("ALTER TABLE elsewhere RENAME TO messages")
+        assert exchange(address, get(pairs_for("380500000053"))).text == OK
+        blocker.close()
+        assert [each["to"] for each in sandbox.received] == ["380500000051", "380500000053"]
+
+
+def test_an_error_of_ours_is_a_temporary_error(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(*_: object) -> None:
+        raise RuntimeError("a fault planted by the test")
+
+    monkeypatch.setattr("gateway.inbound.send.SendOperation.send", fault)
+    assert setup.exchange(get(pairs_for("380500000061"))).text == answer_text(-4, "TEMPORARY ERROR")

@@ -1,0 +1,57 @@
+"""Request lines that parsers refuse and clients send."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.wire.request_line import repair, repair_head
+
+
+@pytest.mark.parametrize(
+    ("sent", "repaired"),
+    [
+        (b"GET /?from=My Shop HTTP/1.1\r\n", b"GET /?from=My%20Shop HTTP/1.1\r\n"),
+        ("GET /?txt=Привет HTTP/1.1\r\n".encode(), b"GET /?txt=%D0%9F%D1%80%D0%B8%D0%B2%D0%B5%D1%82 HTTP/1.1\r\n"),
+        (b"GET /?txt=in HTTP/1.0 times HTTP/1.0\r\n", b"GET /?txt=in%20HTTP/1.0%20times HTTP/1.0\r\n"),
+        (b"GET /?txt=end  HTTP/1.1\r\n", b"GET /?txt=end%20 HTTP/1.1\r\n"),
+        (b"GET ?user=u HTTP/1.1\r\n", b"GET /?user=u HTTP/1.1\r\n"),
+        (b"GET http://bulk.sms-online.com?user=u HTTP/1.1\r\n", b"GET http://bulk.sms-online.com/?user=u HTTP/1.1\r\n"),
+    ],
+)
+def test_repaired(sent: bytes, repaired: bytes) -> None:
+    assert repair(sent) == repaired
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET / HTTP/1.1\r\n",
+        b"GET /?a=%20b+c HTTP/1.1\r\n",
+        b"GET /?u=http://x HTTP/1.1\r\n",
+        b"GET /?a=\x01 HTTP/1.1\r\n",
+        b"GET /?a=\x00b c HTTP/1.1\r\n",
+        b"GET /?a=b\tc HTTP/1.1\r\n",
+        b"GET / http/1.1\r\n",
+        b"G\xc3T / HTTP/1.1\r\n",
+        b"GET\r\n",
+        b"\x16\x03\x01\x02\r\n",
+    ],
+)
+def test_left_for_the_parser_to_judge(line: bytes) -> None:
+    assert repair(line) == line
+
+
+@given(st.binary())
+def test_only_the_target_changes(target: bytes) -> None:
+    repaired = repair(b"GET /" + target.replace(b"\n", b"") + b" HTTP/1.1\r\n")
+    assert repaired.startswith(b"GET /")
+    assert repaired.endswith(b" HTTP/1.1\r\n")
+    assert repaired.count(b"\n") == 1
+
+
+def test_an_offer_to_upgrade_is_put_aside() -> None:
+    head = b"POST / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nX-Upgrade: no\r\n\r\n"
+    assert (
+        repair_head(head)
+        == b"POST / HTTP/1.1\r\nConnection: Upgrade\r\nx-ignored-upgrade: h2c\r\nX-Upgrade: no\r\n\r\n"
+    )
