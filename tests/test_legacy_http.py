@@ -174,8 +174,9 @@ def test_post_without_a_length_has_no_body(setup: Setup) -> None:
 
 def test_an_offer_of_http_2_does_not_lose_the_body(setup: Setup) -> None:
     body = urlencoded(pairs_for("380500000030"))
-    head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n"
-    assert setup.exchange(head % len(body) + body).text == OK
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA"
+    head = b"POST / HTTP/1.1\r\nHost: x\r\n%b\r\nContent-Length: %d\r\n\r\n" % (offer, len(body))
+    assert setup.exchange(head + body).text == OK
 
 
 # What is refused

@@ -15,10 +15,28 @@ from tests.support.servers import MAPPINGS
 
 ROOT = MAPPINGS.parent
 #: The parameter table of the wire page.
-DOCUMENTED = set(
-    "user sign from phone txt sending_method image_id button_text button_link p_transaction_id charset dlr dlr_timeout"
-    " expiry_txt delay hex pref udh group_id label".split()
-)
+DOCUMENTED = {
+    "user",
+    "sign",
+    "from",
+    "phone",
+    "txt",
+    "sending_method",
+    "image_id",
+    "button_text",
+    "button_link",
+    "p_transaction_id",
+    "charset",
+    "dlr",
+    "dlr_timeout",
+    "expiry_txt",
+    "delay",
+    "hex",
+    "pref",
+    "udh",
+    "group_id",
+    "label",
+}
 
 
 def test_schema_json_is_what_the_code_says() -> None:

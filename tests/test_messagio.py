@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,8 @@ def test_text_that_does_not_decode(plan: Plan, charset: str, text: bytes) -> Non
 
 def test_json_is_signed_as_its_strings_and_charset_is_not_applied(plan: Plan) -> None:
     sign = md5(b"onvUserSender79041231231" + "Привет".encode() + b"4Ab2ln4FEa32")
-    body = f'{{"user": "onvUser", "from": "Sender", "phone": 79041231231, "txt": "Привет", "charset": "CP1251", "sign": "{sign}"}}'
+    members = {"user": "onvUser", "from": "Sender", "phone": 79041231231, "charset": "CP1251"}
+    body = json.dumps({**members, "txt": "Привет", "sign": sign}, ensure_ascii=False)
     exchange, answer = answered(plan, post(body.encode(), b"application/json"))
     assert (answer, exchange.messages[0].text) == (OK, "Привет")
 

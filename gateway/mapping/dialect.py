@@ -136,6 +136,8 @@ class DialectPlan:
         if receipt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
             return None
         kind = getattr(self.file.outcomes, receipt.outcome.value)
+        if receipt.outcome is not Outcome.INVALID:
+            return Refusal(kind)
         concerns = endpoint.message.concerns if endpoint.message else {}
         named = concerns.get(receipt.concern) if receipt.concern else None
         return Refusal(kind, named or "request")

@@ -286,7 +286,7 @@ class Sender:
         return [self._settled(pending, receipt) for pending in batch]
 
     def _back_off(self, batch: list[Pending]) -> None:
-        """Queue them again after a pause, which grows only for a message that fails alone: a batch is halved instead."""
+        """Queue them again after a pause. It grows for a message that fails alone; a batch is halved instead."""
         if not batch:
             return
         alone = len(batch) == 1

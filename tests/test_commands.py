@@ -1,0 +1,151 @@
+"""The command as its users type it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.process import COMMAND, command, gateway_process
+from tests.support.raw import OK, exchange, get, signed
+from tests.support.servers import MAPPINGS, accounts, eventually, free_address, running_sandbox, write_mappings
+
+ROOT = MAPPINGS.parent
+
+
+@pytest.mark.parametrize("name", ["demo", "serve", "check", "explain", "sandbox", "schema", "migrate"])
+def test_each_command_has_a_help(name: str) -> None:
+    shown = command(name, "--help")
+    assert (shown.returncode, "Usage:" in shown.stdout) == (0, True)
+    assert name in command("--help").stdout
+
+
+def test_check_shows_what_is_covered() -> None:
+    shown = command("check")
+    assert shown.returncode == 0, shown.stdout
+    assert re.search(r"phone +mapped", shown.stdout)
+    assert re.search(r"image_id +refused +pictures are not translated yet", shown.stdout)
+    assert re.search(r"label +ignored +statistics of the old service", shown.stdout)
+
+
+def test_check_fails_with_every_problem(tmp_path: Path) -> None:
+    folder = write_mappings(tmp_path, accounts("http://127.0.0.1:1"))
+    text = (folder / "messagio.yaml").read_text()
+    (folder / "messagio.yaml").write_text(text.replace("ttl: $dlr_timeout", "ttl: $timeout"))
+    shown = command("check", str(folder))
+    assert shown.returncode == 1
+    assert "nothing is called 'timeout' here" in shown.stdout
+
+
+def test_schema_prints_what_is_checked_in() -> None:
+    assert command("schema").stdout == (MAPPINGS / "schema.json").read_text()
+
+
+def test_migrate(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'x.db'}"
+    assert command("migrate", "--database", database).stdout == "The database was brought up to date.\n"
+    assert command("migrate", GATEWAY_DATABASE=database).stdout == "The database is up to date.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (["--listen", "nowhere"], {}, "--listen / GATEWAY_LISTEN"),
+        ([], {"GATEWAY_LOG_FORMAT": "xml"}, "--log-format / GATEWAY_LOG_FORMAT"),
+        (["--mappings", "/nowhere"], {}, "/nowhere:1:1: no such file or folder"),
+        (["--listen", "192.0.2.1:80", "--mappings", "{mappings}"], {}, "can't listen on 192.0.2.1:80"),
+        (
+            ["--mappings", "{mappings}", "--database", "mysql://x", "--listen", "127.0.0.1:0"],
+            {},
+            "must be an SQLite file",
+        ),
+    ],
+)
+def test_serve_says_why_it_can_not_start(
+    tmp_path: Path, arguments: list[str], environment: dict[str, str], said: str
+) -> None:
+    folder = write_mappings(tmp_path, accounts("http://127.0.0.1:1"))
+    filled = [each.format(mappings=folder) for each in arguments]
+    shown = command("serve", "--operator-listen", "127.0.0.1:0", *filled, **environment)
+    assert (shown.returncode, said in shown.stderr) == (2, True), shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+def test_the_demo_as_a_newcomer_sees_it(tmp_path: Path) -> None:
+    """Start it, paste the line it prints, read what it says, press Ctrl-C."""
+    ports = [free_address().rpartition(":")[2] for _ in range(3)]
+    options = ["--port", ports[0], "--operator-port", ports[1], "--sandbox-port", ports[2]]
+    log = (tmp_path / "out").open("w+")
+    demo = subprocess.Popen(
+        [*COMMAND, "demo", *options, "--database", f"sqlite:///{tmp_path / 'demo.db'}"],
+        stdout=log,
+        stderr=log,
+        cwd=ROOT,
+    )
+    try:
+        said = eventually(lambda: text if "curl -d" in (text := (tmp_path / "out").read_text()) else "")
+        curl = next(line for line in said.splitlines() if "curl -d" in line)
+        answer = subprocess.run([*shlex.split(curl), "-s"], capture_output=True, text=True, timeout=20, check=True)
+        assert answer.stdout == OK
+        listed = subprocess.run(
+            ["curl", "-s", f"http://127.0.0.1:{ports[2]}/sandbox/messages"], capture_output=True, timeout=20, check=True
+        )
+        assert json.loads(listed.stdout)["list"][0]["text"] == "hello"
+        said = eventually(lambda: text if "went back" in (text := (tmp_path / "out").read_text()) else "")
+        assert "messagio, account demo: sms to 79041231231" in said
+        assert '"to":"79041231231","type":"sms","text":"hello"' in said
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(20) == 0
+        assert "Traceback" not in (tmp_path / "out").read_text()
+    finally:
+        demo.kill()
+        demo.wait()
+        log.close()
+
+
+def test_sandbox_prints_its_numbers(tmp_path: Path) -> None:
+    log = (tmp_path / "out").open("w+")
+    sandbox = subprocess.Popen(
+        [*COMMAND, "sandbox", "--port", free_address().rpartition(":")[2]], stdout=log, stderr=log
+    )
+    try:
+        eventually(lambda: "99914…" in (tmp_path / "out").read_text())
+        sandbox.send_signal(signal.SIGTERM)
+        assert sandbox.wait(20) == 0
+    finally:
+        sandbox.kill()
+        sandbox.wait()
+        log.close()
+
+
+def test_logs_hold_no_secret_no_text_and_no_phone(tmp_path: Path) -> None:
+    """Canaries in every place that a client or a deployment can put one."""
+    secret, text, phone = "CANARY-secret", "CANARY-text", "380509876543"
+    with running_sandbox(key="CANARY-key") as sandbox:
+        content = accounts(sandbox.url, {"key": "CANARY-key"})
+        content["accounts"]["demo"]["logins"]["messagio"]["secrets"] = [secret]
+        mappings = write_mappings(tmp_path / "mappings", content)
+        log = tmp_path / "log"
+        with gateway_process(mappings, tmp_path / "gateway.db", free_address(), log) as process:
+            pairs = signed(secret, phone=phone, txt=text)
+            assert exchange(process.address, get(pairs)).text == OK
+            assert exchange(process.address, get([*pairs, ("txt", "other")])).code == -2
+            assert exchange(process.address, get([*pairs, ("hex", "1")])).code == -3
+            assert exchange(process.address, get(signed(secret, phone="99911000001", txt=text))).code == -4
+            assert process.terminate() == 0
+        written = log.read_text()
+    events = [json.loads(line) for line in written.splitlines()]
+    assert [event["answer"] for event in events if event["event"] == "request"] == [
+        "accepted",
+        "authentication",
+        "unsupported (hex)",
+        "temporary",
+    ]
+    assert "CANARY" not in written
+    assert phone not in written
+    assert "99911000001" not in written

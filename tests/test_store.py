@@ -1,0 +1,177 @@
+"""The store on a real SQLite file: durable groups, faults of one row, faults of the whole."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, event, inspect
+
+from gateway.core.messages import Message, Outcome, Receipt, State
+from gateway.errors import ConfigurationError, StoreUnavailable
+from gateway.store import migrations
+from gateway.store.engine import open_engine
+from gateway.store.messages import MessageStore, Settled
+from gateway.store.tables import metadata
+from gateway.store.writer import GroupCommitWriter
+
+MESSAGE = Message(
+    id="id-1",
+    submission="s-1",
+    position=0,
+    account="shop",
+    dialect="messagio",
+    channel="viber",
+    sender="Shop",
+    recipient="380501234567",
+    digits="380501234567",
+    text="Привет\n😀",
+    ttl=3600,
+    reference="order/7",
+    report=True,
+    accepted_at=1_700_000_000_000,
+)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    engine = open_engine(f"sqlite:///{tmp_path / 'data' / 'gateway.db'}")
+    migrations.migrate(engine)
+    return engine
+
+
+@asynccontextmanager
+async def opened(engine: Engine) -> AsyncIterator[MessageStore]:
+    writer = GroupCommitWriter(engine)
+    yield MessageStore(engine, writer)
+    await writer.close()
+    engine.dispose()
+
+
+def run(engine: Engine, scenario: Callable[[MessageStore], Coroutine[Any, Any, None]]) -> None:
+    async def whole() -> None:
+        async with opened(engine) as store:
+            await scenario(store)
+
+    asyncio.run(whole())
+
+
+def message(number: int) -> Message:
+    return replace(MESSAGE, id=f"id-{number:05d}")
+
+
+def test_a_message_comes_back_as_it_was(engine: Engine) -> None:
+    async def scenario(store: MessageStore) -> None:
+        await store.accept([MESSAGE], "main")
+        assert await store.unsettled("main", 10) == [MESSAGE]
+        assert await store.unsettled("other", 10) == []
+        assert await store.unsettled_counts() == {"main": 1}
+
+    run(engine, scenario)
+
+
+def test_whoever_settles_first_wins(engine: Engine) -> None:
+    async def scenario(store: MessageStore) -> None:
+        await store.accept([message(1), message(2)], "main")
+        await store.settle([Settled("id-00001", State.WITHDRAWN)], 5)
+        await store.settle([Settled.by("id-00001", Receipt(Outcome.ACCEPTED, "7"))], 6)
+        assert [each.id for each in await store.unsettled("main", 10)] == ["id-00002"]
+
+    run(engine, scenario)
+    with engine.connect() as connection:
+        row = connection.exec_driver_sql(
+            "SELECT state, upstream_id, settled_at FROM messages WHERE id = 'id-00001'"
+        ).one()
+    assert tuple(row) == ("withdrawn", None, 5)
+
+
+def test_concurrent_writes_share_transactions(engine: Engine) -> None:
+    commits: list[object] = []
+    event.listen(engine, "commit", commits.append)
+
+    async def scenario(store: MessageStore) -> None:
+        await asyncio.gather(*(store.accept([message(number)], "main") for number in range(500)))
+        assert len(await store.unsettled("main", 1000)) == 500
+
+    run(engine, scenario)
+    assert len(commits) < 100
+
+
+def test_a_bad_row_fails_alone(engine: Engine) -> None:
+    async def scenario(store: MessageStore) -> None:
+        await store.accept([message(1)], "main")
+        results = await asyncio.gather(
+            *(store.accept([message(number)], "main") for number in (2, 1, 3)), return_exceptions=True
+        )
+        assert [type(result) for result in results] == [type(None), StoreUnavailable, type(None)]
+        assert [each.id for each in await store.unsettled("main", 10)] == ["id-00001", "id-00002", "id-00003"]
+
+    run(engine, scenario)
+
+
+def test_a_database_in_trouble_says_so_without_quoting_rows(engine: Engine, tmp_path: Path) -> None:
+    async def scenario(store: MessageStore) -> None:
+        with sqlite3.connect(tmp_path / "data" / "gateway.db") as other:
+            other.execute("DROP TABLE messages")
+        other.close()
+        for attempt in (store.accept([MESSAGE], "main"), store.unsettled("main", 1)):
+            with pytest.raises(StoreUnavailable) as caught:
+                await attempt
+            assert "380501234567" not in str(caught.value)
+
+    run(engine, scenario)
+
+
+def test_the_search_for_work_uses_its_own_small_index(engine: Engine) -> None:
+    statements: list[tuple[str, Any]] = []
+    event.listen(
+        engine, "before_cursor_execute", lambda c, cursor, sql, params, *rest: statements.append((sql, params))
+    )
+
+    async def scenario(store: MessageStore) -> None:
+        await store.unsettled("main", 10)
+
+    run(engine, scenario)
+    sql, parameters = next(each for each in statements if "SELECT" in each[0])
+    with engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters).all()
+    assert "messages_unsettled" in str(plan)
+
+
+def test_durability_settings(engine: Engine, tmp_path: Path) -> None:
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+    assert stat.S_IMODE((tmp_path / "data" / "gateway.db").stat().st_mode) == 0o600
+
+
+def test_migrations_make_the_tables_of_the_code(engine: Engine) -> None:
+    inspector = inspect(engine)
+    assert set(inspector.get_table_names()) == {*metadata.tables, "alembic_version"}
+    for name, table in metadata.tables.items():
+        assert [column["name"] for column in inspector.get_columns(name)] == [column.name for column in table.columns]
+        nullable = {column["name"]: column["nullable"] for column in inspector.get_columns(name)}
+        assert nullable == {column.name: bool(column.nullable) for column in table.columns}
+        assert {index["name"] for index in inspector.get_indexes(name)} == {index.name for index in table.indexes}
+    assert migrations.migrate(engine) is False
+
+
+def test_head_is_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEAD
+
+
+@pytest.mark.parametrize("database", ["nonsense", "sqlite://", "mysql://x/y", "sqlite:////proc/nowhere/x.db"])
+def test_a_database_that_can_not_be_used(database: str) -> None:
+    with pytest.raises(ConfigurationError):
+        open_engine(database)
