@@ -115,6 +115,9 @@ class DialectPlan:
         """Put every parameter's value into ``values``, in the order of the file. Raises ``Refusal`` at a bad one."""
         codec = "utf-8" if fields.unicode else self.file.charset.default
         for parameter in self.parameters:
+            if parameter.never_required and parameter.raw not in fields.values:
+                values[parameter.name] = parameter.spec.default
+                continue
             value = values[parameter.name] = parameter.read(codec, values, fields)
             if parameter.name == self.file.charset.parameter and value is not None and not fields.unicode:
                 codec = value

@@ -30,6 +30,7 @@ class ParameterCheck:
     convert: Convert
     applies: Holds
     required: Callable[[Scope, Fields], bool]
+    never_required: bool
     recipients: int
 
     def read(self, codec: str, values: Scope, fields: Fields) -> Any:
@@ -71,6 +72,7 @@ def compile_parameter(
         convert=_converter(spec, compiler, where, names),
         applies=compiler.guard(spec.only, (*where, "only"), names),
         required=_requirement(spec, compiler, where, names),
+        never_required=spec.required is False,
         recipients=recipients,
     )
 

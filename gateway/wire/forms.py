@@ -6,10 +6,10 @@ No ready-made form reader is used: they decode values as text, and the signature
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from binascii import unhexlify
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from gateway.wire.multipart import parse_multipart
 
@@ -67,23 +67,35 @@ def parse_urlencoded(raw: bytes) -> Values:
     """``a=1&b=%20`` as bytes: split on ``&`` then the first ``=``, ``+`` is a space, a broken ``%`` stays."""
     if raw.count(b"&") > MAX_FIELDS:
         raise TooManyFields
-    pairs = (pair.partition(b"=") for pair in raw.split(b"&") if pair)
-    return _group((unescape(name), unescape(value)) for name, _, value in pairs)
+    values: Values = {}
+    for pair in raw.split(b"&"):
+        if pair:
+            name, _, value = pair.partition(b"=")
+            values.setdefault(unescape(name), []).append(unescape(value))
+    return values
+
+
+#: Runs of escapes, converted in one go: an escaped Cyrillic text is little else.
+_ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 
 def unescape(raw: bytes) -> bytes:
-    """``+`` and ``%XX`` of a form as bytes."""
+    """``+`` and ``%XX`` of a form as bytes; a broken ``%`` stays as it is."""
     if b"+" in raw:
         raw = raw.replace(b"+", b" ")
-    return unquote_to_bytes(raw) if b"%" in raw else raw
+    return _ESCAPES.sub(_unescape_run, raw) if b"%" in raw else raw
 
 
-def _group(pairs: Any) -> Values:
+def _unescape_run(run: re.Match[bytes]) -> bytes:
+    return unhexlify(run[0].replace(b"%", b""))
+
+
+def _group(pairs: Iterable[tuple[bytes, bytes]]) -> Values:
     values: Values = {}
-    for name, value in pairs:
-        values.setdefault(name, []).append(value)
-        if len(values[name]) > MAX_FIELDS:
+    for count, (name, value) in enumerate(pairs):
+        if count > MAX_FIELDS:
             raise TooManyFields
+        values.setdefault(name, []).append(value)
     return values
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 #: What XML 1.0 can't carry in any form; also U+FFFE, U+FFFF and lone surrogates.
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+#: Whatever can't stand as it is in a text or an attribute; most values hold none of it.
+_SPECIAL = re.compile("[^ !#-%'-;=?-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _ATTRIBUTE = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
@@ -50,6 +52,4 @@ def _nested(lines: list[str], name: str, node: Mapping[str, Any], indent: str) -
 
 def _escape(value: object, table: dict[int, str]) -> str:
     text = str(value)
-    if text.isalnum() and text.isascii():
-        return text
-    return _ILLEGAL.sub("\ufffd", text).translate(table)
+    return _ILLEGAL.sub("\ufffd", text).translate(table) if _SPECIAL.search(text) else text

@@ -1,0 +1,1 @@
+"""Measurements. Nothing here asserts a time; each prints figures and how to read them."""
