@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from starlette.requests import Request as StarletteRequest
 
-from gateway.core.ids import message_id
+from gateway.core.ids import MessageIds
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import load
 from gateway.wire.forms import read_fields
@@ -29,6 +29,7 @@ ROUNDS, REPEATS = 30, 400
 FORM = b"application/x-www-form-urlencoded"
 PLAN = load([ROOT / "mappings", ROOT / "mappings" / "demo"])
 DIALECT, IDENTITIES = PLAN.dialects["messagio"], PLAN.accounts.identities
+IDS = MessageIds(os.urandom)
 TEXTS = {"hello, ASCII": "hello", "160 Cyrillic letters": "Съешь ещё этих мягких французских булок, да выпей чаю. " * 3}
 
 
@@ -54,7 +55,7 @@ def microseconds(work: Callable[[], object]) -> float:
 
 def new_id() -> str:
     """As the serving gateway makes them."""
-    return message_id(1_700_000_000_000, os.urandom(10))
+    return IDS.new(time.time_ns() // 1_000_000)
 
 
 def whole(request: Request) -> bytes:

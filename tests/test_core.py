@@ -1,12 +1,13 @@
 """Retry, breaker, budget and ids: pure rules on a clock of the test's own."""
 
 import uuid
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.budget import CallBudget
-from gateway.core.ids import message_id
+from gateway.core.ids import MessageIds
 from gateway.core.masking import mask_phone, mask_text
 from gateway.core.messages import only_digits
 from gateway.core.retry import Breaker, backoff
@@ -53,10 +54,18 @@ def test_the_receiver_never_counts_more_calls_than_it_allows(pauses: list[float]
 
 
 @given(st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))
-def test_ids_are_uuids_in_the_order_of_time(now: int, entropy: bytes) -> None:
-    made = message_id(now, entropy)
+def test_an_id_is_a_uuid_that_begins_with_the_time(now: int, entropy: bytes) -> None:
+    made = MessageIds(lambda count: entropy).new(now)
     parsed = uuid.UUID(made)
     assert (str(parsed), parsed.version, parsed.variant, parsed.int >> 80) == (made, 7, uuid.RFC_4122, now)
+
+
+@given(st.lists(st.integers(1_700_000_000_000, 1_700_000_000_003), max_size=50), st.randoms())
+def test_each_id_is_greater_than_the_one_before(times: list[int], random: Random) -> None:
+    """Also within a millisecond, and when the clock is set back."""
+    ids = MessageIds(random.randbytes)
+    made = [ids.new(now) for now in times]
+    assert made == sorted(set(made))
 
 
 def test_what_logs_may_show() -> None:

@@ -1,12 +1,33 @@
-"""Message ids: UUIDs whose first bits are the time, so that a store's index grows at one end."""
+"""Message ids: UUIDs that grow with time. A store's index then grows at one end, in the order of arrival."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 
-def message_id(now_ms: int, entropy: bytes) -> str:
-    """A version 7 UUID in lower case from milliseconds since the epoch and 10 random bytes (RFC 9562)."""
-    random = int.from_bytes(entropy, "big")
-    high = (now_ms & 0xFFFF_FFFF_FFFF) << 16 | 0x7000 | random >> 68
-    low = 0x8000_0000_0000_0000 | random & 0x3FFF_FFFF_FFFF_FFFF
-    digits = f"{high << 64 | low:032x}"
+_RANDOM_BITS = 74
+
+
+class MessageIds:
+    """Version 7 UUIDs (RFC 9562) in lower case, each greater than the one before, also within one millisecond.
+
+    ``entropy`` gives so many random bytes.
+    """
+
+    def __init__(self, entropy: Callable[[int], bytes]) -> None:
+        self._entropy = entropy
+        self._last = 0
+
+    def new(self, now_ms: int) -> str:
+        """The next id, at so many milliseconds since the epoch."""
+        random = int.from_bytes(self._entropy(10), "big")
+        fresh = now_ms << _RANDOM_BITS | random >> 6
+        # In the same millisecond, or after the clock was set back: a random step from the last one.
+        self._last = fresh if fresh > self._last else self._last + 1 + (random & 0xFFFF_FFFF)
+        return _formatted(self._last)
+
+
+def _formatted(value: int) -> str:
+    """The version and the variant go between the time, 12 bits and 62 bits."""
+    time, first, second = value >> 74, value >> 62 & 0xFFF, value & 0x3FFF_FFFF_FFFF_FFFF
+    digits = f"{time << 80 | 0x7 << 76 | first << 64 | 0x2 << 62 | second:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

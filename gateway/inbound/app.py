@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from gateway.core.ids import message_id
+from gateway.core.ids import MessageIds
 from gateway.errors import Refusal
 from gateway.inbound.body import ClientGone, Event, Receive, read_body
 from gateway.inbound.send import SendOperation
@@ -36,6 +36,7 @@ class LegacyApp:
         self._plan = plan
         self._operation = operation
         self._observe = observer
+        self._ids = MessageIds(os.urandom)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -73,7 +74,7 @@ class LegacyApp:
             Request(method, path, host, scope["query_string"], content_type, body),
             self._plan.accounts.identities,
             now,
-            lambda: message_id(now, os.urandom(10)),
+            lambda: self._ids.new(now),
         )
         return await self._operation.send(exchange)
 
