@@ -19,9 +19,6 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-#: Outcomes after which the same message may be submitted again, with the same id.
-RETRYABLE = frozenset({Outcome.RATE_LIMITED, Outcome.TEMPORARY})
-
 #: Outcomes that speak of the SMSBAT credential, not of any one message.
 CREDENTIAL_OUTCOMES = frozenset({Outcome.AUTHENTICATION, Outcome.FORBIDDEN})
 

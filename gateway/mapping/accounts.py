@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.mapping.schema import AccountSection, AccountsFile, Credential, Login
@@ -57,9 +57,6 @@ class Accounts:
     accounts: Mapping[str, Account]
     identities: Identities
     smsbat: Mapping[str, SmsbatLogin]
-
-
-Resolve = Callable[[str, Where], str]
 
 
 def compile_accounts(

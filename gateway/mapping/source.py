@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,15 +129,3 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`` - did you mean 'x'?`` when a known word is near, else nothing."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" - did you mean '{near[0]}'?" if near else ""
-
-
-def leaves(tree: Any, where: Where = ()) -> Iterator[tuple[Where, Any]]:
-    """Every scalar of a tree with its path."""
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            yield from leaves(value, (*where, key))
-    elif isinstance(tree, list):
-        for index, value in enumerate(tree):
-            yield from leaves(value, (*where, index))
-    else:
-        yield where, tree

@@ -64,7 +64,6 @@ class Sender:
         self._refused_for_rate = 0
         self._paused_until = 0.0
         self._changed = asyncio.Event()
-        self._stopping = False
 
     async def start(self) -> None:
         """Take up what an earlier run left on disk, and begin."""
@@ -74,7 +73,6 @@ class Sender:
 
     async def stop(self) -> None:
         """Let calls in flight end, and leave the rest on disk for the next start."""
-        self._stopping = True
         self._runner.cancel()
         if self._calls:
             await asyncio.wait(self._calls, timeout=STOP_TIMEOUT)

@@ -40,11 +40,6 @@ class Ledger:
         """Whether a message of this id was taken before."""
         return str(customer_id) in self._by_customer_id
 
-    @property
-    def received(self) -> Counter[str]:
-        """How often each ``customerMessageId`` was taken."""
-        return self._by_customer_id
-
     def status(self, message_id: str) -> dict[str, Any] | None:
         """The body of a status read; ``None`` for an unknown id."""
         if message_id not in self._taken:
