@@ -64,7 +64,7 @@ def whole(request: Request) -> bytes:
     exchange.route(request.method, request.path, request.host)
     exchange.understand(request, IDENTITIES, 1_700_000_000_000, new_id)
     assert exchange.identity
-    PLAN.upstream.body([PLAN.upstream.item(exchange.messages[0], exchange.identity.account)])
+    PLAN.upstream.body([PLAN.upstream.item(exchange.messages[0], exchange.identity.account, 1_700_000_000_000)])
     return exchange.accept().body
 
 
@@ -105,7 +105,9 @@ def stages(request: Request) -> dict[str, Callable[[], object]]:
         "authenticate": lambda: DIALECT.authenticate(fields, IDENTITIES["messagio"]),
         "check": lambda: DIALECT.check(fields, {}),
         "build": lambda: build(exchange.values, account, "messagio", 1_700_000_000_000, new_id),
-        "item and JSON": lambda: PLAN.upstream.body([PLAN.upstream.item(exchange.messages[0], account)]),
+        "item and JSON": lambda: PLAN.upstream.body(
+            [PLAN.upstream.item(exchange.messages[0], account, 1_700_000_000_000)]
+        ),
         "answer": exchange.accept,
         "all of it": lambda: whole(request),
         "rival: parse, md5, answer by hand": lambda: by_hand(request),

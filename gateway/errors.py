@@ -15,6 +15,10 @@ class StoreUnavailable(GatewayError):
     """The database did not take what was given to it; nothing of it is stored."""
 
 
+class RowRefused(StoreUnavailable):
+    """The database does not take this row, whenever it is tried."""
+
+
 class Refusal(GatewayError):
     """A request that is answered with one of the dialect's errors.
 

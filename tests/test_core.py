@@ -21,13 +21,16 @@ def test_breaker_lets_one_probe_through() -> None:
     breaker = Breaker(threshold=3)
     for _ in range(3):
         assert breaker.delay(now=0) == 0
-        breaker.called()
-        breaker.failed(now=0, dice=1.0)
+        assert not breaker.called()
+    for _ in range(3):
+        breaker.failed(now=0, dice=1.0, probe=False)
     assert breaker.delay(now=0) == 1
     assert breaker.delay(now=1) == 0
-    breaker.called()
+    assert breaker.called()
     assert breaker.delay(now=1) == float("inf")
-    breaker.failed(now=1, dice=1.0)
+    breaker.failed(now=1, dice=1.0, probe=False)
+    assert breaker.delay(now=1) == float("inf"), "a straggler let a second probe out"
+    breaker.failed(now=1, dice=1.0, probe=True)
     assert breaker.delay(now=1) == 2
     breaker.called()
     breaker.succeeded()

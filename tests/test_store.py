@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event, inspect
 
 from gateway.core.messages import Message, Outcome, Receipt, State
-from gateway.errors import ConfigurationError, StoreUnavailable
+from gateway.errors import ConfigurationError, RowRefused, StoreUnavailable
 from gateway.store import migrations
 from gateway.store.engine import open_engine
 from gateway.store.messages import MessageStore, Settled
@@ -112,7 +112,7 @@ def test_a_bad_row_fails_alone(engine: Engine) -> None:
         results = await asyncio.gather(
             *(store.accept([message(number)], "main") for number in (2, 1, 3)), return_exceptions=True
         )
-        assert [type(result) for result in results] == [type(None), StoreUnavailable, type(None)]
+        assert [type(result) for result in results] == [type(None), RowRefused, type(None)]
         assert [each.id for each in await store.unsettled("main", 10)] == ["id-00001", "id-00002", "id-00003"]
 
     run(engine, scenario)

@@ -45,16 +45,19 @@ class Breaker:
             return float("inf")
         return max(0.0, self.open_until - now)
 
-    def called(self) -> None:
-        """A call goes out now; while open it is the probe."""
+    def called(self) -> bool:
+        """A call goes out now; true when it is the probe."""
         self.probing = self.is_open
+        return self.probing
 
     def succeeded(self) -> None:
         """A call was answered: SMSBAT is there."""
         self.failures, self.open_until, self.probing = 0, 0.0, False
 
-    def failed(self, now: float, dice: float) -> None:
-        """A call failed in a way that speaks of SMSBAT or the line, not of a message."""
+    def failed(self, now: float, dice: float, probe: bool) -> None:
+        """A call failed in a way that speaks of SMSBAT or the line; one that left before the opening tells nothing."""
+        if self.is_open and not probe:
+            return
         self.failures += 1
         self.probing = False
         if self.is_open:

@@ -175,8 +175,8 @@ def _tell_items(told: Explanation, plan: Plan, exchange: Exchange) -> None:
     account = exchange.identity.account
     told.account = account.name
     for message in exchange.messages:
-        told.items.append(plan.upstream.item(message, account))
-        leaves = plan.upstream.item_leaves(message, account)
+        told.items.append(plan.upstream.item(message, account, now=0))
+        leaves = plan.upstream.item_leaves(message, account, now=0)
         told.item_fields.append(
             [ItemField(".".join(map(str, leaf.path)), value, str(leaf.origin)) for leaf, value in leaves]
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from gateway.core.messages import Receipt
@@ -26,10 +27,11 @@ class SendOperation:
         sender = self._senders[account.smsbat]
         if sender.backed_up and account.refuse_on_timeout:
             raise Refusal("temporary")
+        deadline = time.monotonic() + account.wait
         try:
             await self._store.accept(exchange.messages, account.smsbat)
         except StoreUnavailable as error:
             raise Refusal("temporary") from error
-        outcome = await sender.submit(exchange.messages, account)
+        outcome = await sender.submit(exchange.messages, account, max(0.0, deadline - time.monotonic()))
         receipts = [outcome] * len(exchange.messages) if isinstance(outcome, Receipt) else outcome
         return exchange.settle(receipts)

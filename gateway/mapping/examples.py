@@ -27,7 +27,7 @@ def failed_examples(plan: DialectPlan, upstream: UpstreamPlan) -> Iterator[Probl
             yield plan.source.problem((*where, "request"), f"example '{example.name}': no HTTP request: {error}")
             continue
         exchange, answer = run(plan, identities, request)
-        items = [upstream.item(message, account) for message in exchange.messages]
+        items = [upstream.item(message, account, now=0) for message in exchange.messages]
         yield from _differences(plan, example, where, items, answer)
 
 

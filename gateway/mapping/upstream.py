@@ -16,6 +16,10 @@ from gateway.mapping.source import Problem, Source, Where
 from gateway.mapping.values import Compiler, Holds, Leaf, Value
 from gateway.wire.forms import Fields
 
+#: The least that Viber takes, in seconds (wire: smsbat.md, 2).
+SHORTEST_TTL = 30
+#: More parts than any message has; a larger number is no number of parts.
+_MOST_PARTS = 1000
 _NO_FIELDS = Fields({})
 _MESSAGE_NAMES = frozenset(field.name for field in fields(Message)) | {"viber_type", "variant"}
 #: Keys of an error or of a refused entry that say what is wrong, the most telling first (wire: smsbat.md, 4 and 5).
@@ -44,15 +48,15 @@ class UpstreamPlan:
     file: UpstreamFile
     items: tuple[_ItemPlan, ...]
 
-    def item(self, message: Message, account: Account) -> dict[str, Any]:
-        """The messagelist entry of one message."""
-        scope = _scope(message, account)
+    def item(self, message: Message, account: Account, now: int) -> dict[str, Any]:
+        """The messagelist entry of one message, with the time-to-live that it has left at ``now`` (milliseconds)."""
+        scope = _scope(message, account, now)
         built: dict[str, Any] = self._plan(scope).value.evaluate(scope)
         return built
 
-    def item_leaves(self, message: Message, account: Account) -> list[tuple[Leaf, Any]]:
+    def item_leaves(self, message: Message, account: Account, now: int) -> list[tuple[Leaf, Any]]:
         """The same scalar by scalar, with the line of the file that made each."""
-        scope = _scope(message, account)
+        scope = _scope(message, account, now)
         return [(leaf, leaf.evaluate(scope)) for leaf in self._plan(scope).value.leaves]
 
     def body(self, items: Sequence[Mapping[str, Any]]) -> bytes:
@@ -91,8 +95,9 @@ class UpstreamPlan:
         refused = str(entry.get(keys.status, "")).lower() in keys.refused
         if upstream_id in (None, "") or refused:
             return self._refused_entry(entry)
-        parts = next((entry[key] for key in keys.parts if isinstance(entry.get(key), int)), None)
-        return Receipt(Outcome.ACCEPTED, str(upstream_id), parts)
+        counts = [entry[key] for key in keys.parts if isinstance(entry.get(key), int)]
+        parts = counts[0] if counts and 0 <= counts[0] <= _MOST_PARTS else None
+        return Receipt(Outcome.ACCEPTED, str(upstream_id)[:100], parts)
 
     def _refused_entry(self, entry: dict[str, Any]) -> Receipt:
         told = {key: entry[key] for key in _TELLING if key in entry}
@@ -112,9 +117,11 @@ def compile_upstream(content: UpstreamFile, source: Source) -> tuple[UpstreamPla
     return UpstreamPlan(content, tuple(items)), problems
 
 
-def _scope(message: Message, account: Account) -> dict[str, Any]:
+def _scope(message: Message, account: Account, now: int) -> dict[str, Any]:
     return {
         **{name: getattr(message, name) for name in Message.__slots__},
+        # A message that waited does not begin its life anew at SMSBAT.
+        "ttl": max(SHORTEST_TTL, -(-(message.expires_at - now) // 1000)),
         "viber_type": account.viber_type(message.sender),
         "variant": account.variant,
     }

@@ -14,17 +14,17 @@ ROOM = 20_000
 class Backlog:
     """A queue with an overflow: the messages that found no room are read back from the store later.
 
-    It knows which messages are in memory in any way (waiting, in a call, backing off), so that reading back can't queue
-    one twice.
+    It knows which messages are in memory in any way (waiting, in a call, backing off), so that there is never more than
+    one ``Pending`` for a message, whether its request or a reading of the store brings it first.
     """
 
     def __init__(self, room: int = ROOM) -> None:
-        self._room = room
+        self.room = room
+        self.overflowed = False
         self._waiting: deque[Pending] = deque()
-        self._known: set[str] = set()
+        self._known: dict[str, Pending] = {}
         self._forgotten_meanwhile: list[str] | None = None
         self._missed_meanwhile = False
-        self.overflowed = False
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -32,29 +32,44 @@ class Backlog:
     @property
     def full(self) -> bool:
         """Whether new messages stay on disk for now."""
-        return self.overflowed or len(self._known) >= self._room
-
-    @property
-    def room(self) -> int:
-        """Most messages in memory."""
-        return self._room
+        return self.overflowed or len(self._known) >= self.room
 
     @property
     def wants_more(self) -> bool:
         """Whether there is room again for what stayed on disk."""
-        return self.overflowed and self._forgotten_meanwhile is None and len(self._known) <= self._room // 2
+        return self.overflowed and self._forgotten_meanwhile is None and len(self._known) <= self.room // 2
 
-    def add(self, pending: Sequence[Pending]) -> None:
-        """New messages, stored already. All of them find room or none."""
-        if self.full:
-            self.overflowed = self._missed_meanwhile = True
-            return
-        self._known.update(each.message.id for each in pending)
-        self._waiting.extend(pending)
+    def add(self, pending: Sequence[Pending], whatever_the_room: bool) -> list[Pending]:
+        """Take new messages, stored already, and return them as they are known from here on.
+
+        Without room they stay on disk only, all of a submission, unless they are to be taken in any case.
+        """
+        if self.full and not whatever_the_room:
+            self.stayed_on_disk()
+            return list(pending)
+        return [self._add(each) for each in pending]
+
+    def _add(self, pending: Pending) -> Pending:
+        known = self._known.get(pending.message.id)
+        if known is not None:
+            # A reading of the store was quicker than the request that stored it.
+            known.verdicts, known.account = pending.verdicts, pending.account
+            return known
+        self._known[pending.message.id] = pending
+        self._waiting.append(pending)
+        return pending
+
+    def stayed_on_disk(self) -> None:
+        """There are messages that only the store has; the next reading brings them."""
+        self.overflowed = self._missed_meanwhile = True
 
     def put_back(self, pending: Iterable[Pending]) -> None:
-        """Messages whose call came to nothing, at the head, in their old order."""
+        """Messages whose call was not taken for a reason that is none of theirs, at the head, in their old order."""
         self._waiting.extendleft(reversed(list(pending)))
+
+    def put_last(self, pending: Iterable[Pending]) -> None:
+        """Messages that failed in a call and may do so again: behind all others, lest they fail with every call."""
+        self._waiting.extend(pending)
 
     def take(self, most: int) -> list[Pending]:
         """The next call's messages: all that wait, up to ``most`` and to what each of them bears."""
@@ -67,11 +82,12 @@ class Backlog:
         return taken
 
     def forget(self, ids: Iterable[str]) -> None:
-        """Messages that are settled on disk."""
+        """Messages that are settled on disk, or are to be read from there again."""
         if self._forgotten_meanwhile is not None:
             self._forgotten_meanwhile.extend(ids)
-        else:
-            self._known.difference_update(ids)
+            return
+        for each in ids:
+            self._known.pop(each, None)
 
     def begin_refill(self) -> None:
         """The store is being read: what it says may be older than what is forgotten from now on."""
@@ -79,9 +95,9 @@ class Backlog:
 
     def end_refill(self, found: Sequence[Pending], exhausted: bool) -> None:
         """Queue what the store still had; ``exhausted`` when that was all of it."""
-        new = [pending for pending in found if pending.message.id not in self._known]
-        self._known.update(pending.message.id for pending in new)
-        self._waiting.extend(new)
+        for pending in found:
+            if pending.message.id not in self._known:
+                self._add(pending)
         self.overflowed = self._missed_meanwhile or not exhausted
         forgotten, self._forgotten_meanwhile = self._forgotten_meanwhile or [], None
-        self._known.difference_update(forgotten)
+        self.forget(forgotten)

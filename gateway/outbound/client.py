@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from gateway.mapping.accounts import SmsbatLogin
 
 #: Seconds to get a connection; SMSBAT answers from nearby or not at all.
 CONNECT_TIMEOUT = 5.0
+
+_NOT_WRITTEN = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class SmsbatClient:
     def __init__(self, login: SmsbatLogin, path: str) -> None:
         settings = login.settings
         self._url = settings.url.rstrip("/") + path
+        self._patience = CONNECT_TIMEOUT + 2 * settings.timeout
         self._headers = {"Content-Type": "application/json", "Accept": "application/json", **login.headers}
         limits = httpx.Limits(max_connections=settings.calls_in_flight, keepalive_expiry=15.0)
         timeout = httpx.Timeout(settings.timeout, connect=CONNECT_TIMEOUT)
@@ -47,10 +51,12 @@ class SmsbatClient:
     async def submit(self, body: bytes) -> Answered | NoAnswer:
         """POST one call's body."""
         try:
-            response = await self._http.post(self._url, content=body, headers=self._headers)
-        except (httpx.HTTPError, aiohttp.ClientError) as error:
+            # The client's own time-outs do not cover a peer that stops reading, or one that answers drop by drop.
+            async with asyncio.timeout(self._patience):
+                response = await self._http.post(self._url, content=body, headers=self._headers)
+        except (httpx.HTTPError, aiohttp.ClientError, TimeoutError) as error:
             # The transport calls every lost connection a connect error; only its cause tells whether bytes went out.
-            return NoAnswer(not isinstance(error.__cause__, aiohttp.ClientConnectorError), type(error).__name__)
+            return NoAnswer(not isinstance(error.__cause__, _NOT_WRITTEN), type(error).__name__)
         return Answered(response.status_code, response.content, _retry_after(response.headers))
 
     async def aclose(self) -> None:

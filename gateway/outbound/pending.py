@@ -18,6 +18,8 @@ class Verdicts:
     def __init__(self, size: int) -> None:
         self.complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.awaited = True
+        self._writing = 0
+        self._written = asyncio.Event()
         self._receipts: list[Receipt | None] = [None] * size
         self._missing = size
         #: What SMSBAT said last of a message it has not settled; answered when the wait ends with a refusal.
@@ -30,6 +32,26 @@ class Verdicts:
             self._missing -= 1
         if self._missing == 0 and not self.complete.done():
             self.complete.set_result(None)
+
+    @property
+    def known(self) -> bool:
+        """Whether every message is settled."""
+        return self._missing == 0
+
+    def writing(self, began: bool) -> None:
+        """A refusal is being written down, or no longer is."""
+        self._writing += 1 if began else -1
+        self._written.set()
+
+    async def give_up(self) -> None:
+        """Stop waiting; but a refusal that is being written down right now is worth its moment.
+
+        Told success while the refusal reaches the disk, the client would never learn of it.
+        """
+        while self._writing and not self.known:
+            self._written.clear()
+            await self._written.wait()
+        self.awaited = self.known
 
     @property
     def receipts(self) -> list[Receipt]:

@@ -7,21 +7,23 @@ gateway sends a single message at once, a busy one sends large calls. SMSBAT lim
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from gateway.core.budget import CallBudget
-from gateway.core.messages import CREDENTIAL_OUTCOMES, Message, Outcome, Receipt, State
+from gateway.core.messages import Message, Receipt, State
 from gateway.core.retry import Breaker, backoff
-from gateway.errors import StoreUnavailable
+from gateway.errors import RowRefused, StoreUnavailable
 from gateway.mapping.accounts import Account, SmsbatLogin
-from gateway.mapping.upstream import Sent, UpstreamPlan
+from gateway.mapping.upstream import UpstreamPlan
 from gateway.outbound.backlog import Backlog
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
+from gateway.outbound.judgement import Judgement, judge
 from gateway.outbound.pending import Pending, Verdicts, may_have_gone_out
 from gateway.store.messages import MessageStore, Settled
 
@@ -29,7 +31,10 @@ log = structlog.get_logger("gateway.sender")
 
 #: Seconds that calls in flight may take to end when the gateway stops; after that their outcome is unknown.
 STOP_TIMEOUT = 10.0
-_DUPLICATE = Receipt(Outcome.ACCEPTED, detail="SMSBAT knew the id: an earlier call was taken")
+#: Seconds before a runner that failed, or a store that could not be read, is tried again.
+RETRY_DELAY = 1.0
+#: A shorter pause after a 429 would be none, a longer one would outlast what it is about.
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 3600.0
 
 
 def now_ms() -> int:
@@ -59,23 +64,24 @@ class Sender:
         self._budget = CallBudget(settings.calls_per_second, settings.burst, settings.calls_in_flight)
         self._breaker = Breaker()
         self._backlog = Backlog()
-        self._calls: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0
-        self._refused_for_rate = 0
+        self._times_limited = 0
+        self._times_denied = 0
         self._paused_until = 0.0
         self._changed = asyncio.Event()
 
     async def start(self) -> None:
         """Take up what an earlier run left on disk, and begin."""
-        self._backlog.overflowed = True
+        self._backlog.stayed_on_disk()
         await self._refill()
         self._runner = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """Let calls in flight end, and leave the rest on disk for the next start."""
         self._runner.cancel()
-        if self._calls:
-            await asyncio.wait(self._calls, timeout=STOP_TIMEOUT)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT)
         await self._client.aclose()
 
     @property
@@ -83,23 +89,24 @@ class Sender:
         """Whether new messages would wait on disk behind older ones."""
         return self._backlog.full
 
-    async def submit(self, messages: Sequence[Message], account: Account) -> list[Receipt] | Receipt:
-        """Queue stored messages and wait as long as the account says.
+    async def submit(self, messages: Sequence[Message], account: Account, wait: float) -> list[Receipt] | Receipt:
+        """Queue stored messages and wait so many seconds for the verdicts.
 
-        Returns the receipts when they came in time. Otherwise accepted receipts, since delivery goes on; or, when the
-        account wants a refusal and none of the messages can have gone out, one receipt that says why: they are
-        withdrawn then.
+        Returns the receipts when they came in time. Otherwise receipts that count as accepted, since delivery goes on;
+        or, when the account wants a refusal and none of the messages can have gone out, one receipt that says why:
+        they are withdrawn then.
         """
         verdicts = Verdicts(len(messages))
-        pending = [Pending(message, account, verdicts) for message in messages]
-        self._backlog.add(pending)
+        new = [Pending(message, account, verdicts) for message in messages]
+        # What may have to be withdrawn must be in reach.
+        pending = self._backlog.add(new, whatever_the_room=account.refuse_on_timeout)
         self._changed.set()
         try:
-            async with asyncio.timeout(account.wait):
+            async with asyncio.timeout(wait):
                 await verdicts.complete
         except TimeoutError:
-            verdicts.awaited = False
-            if account.refuse_on_timeout and await self._withdraw(pending):
+            await verdicts.give_up()
+            if not verdicts.known and account.refuse_on_timeout and await self._withdraw(pending):
                 return verdicts.latest
         return verdicts.receipts
 
@@ -109,20 +116,17 @@ class Sender:
             return False
         for each in pending:
             each.withdrawn = True
-        try:
-            await self._store.settle([Settled(each.message.id, State.WITHDRAWN) for each in pending], now_ms())
-        except StoreUnavailable:
-            await self._reinstate(pending)
-            return False
-        self._backlog.forget(each.message.id for each in pending)
-        return True
+        written = await self._stored([Settled(each.message.id, State.WITHDRAWN) for each in pending])
+        if not written:
+            # On disk they are still to be sent: a reading of the store brings them anew, these copies are void.
+            self._backlog.stayed_on_disk()
+        self._forget(pending)
+        return written
 
-    async def _reinstate(self, pending: Sequence[Pending]) -> None:
-        for each in pending:
-            each.withdrawn = False
+    def _forget(self, pending: Iterable[Pending]) -> None:
         self._backlog.forget(each.message.id for each in pending)
-        self._backlog.overflowed = True
-        self._changed.set()
+        if self._backlog.wants_more:
+            self._changed.set()
 
     # Deciding when a call may go out
 
@@ -130,14 +134,22 @@ class Sender:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            if self._backlog.wants_more:
-                await self._refill()
-            while self._backlog and self._in_flight < self._settings.calls_in_flight:
-                delay = self._delay()
-                if delay > 0:
-                    self._wake_after(delay)
-                    break
-                self._call_next()
+            try:
+                await self._step()
+            except Exception:
+                log.exception("the sender stumbled and goes on", smsbat=self.name)
+                self._wake_after(RETRY_DELAY)
+
+    async def _step(self) -> None:
+        """Make the calls that may be made now."""
+        if self._backlog.wants_more:
+            await self._refill()
+        while self._backlog and self._in_flight < self._settings.calls_in_flight:
+            delay = self._delay()
+            if delay > 0:
+                self._wake_after(delay)
+                return
+            self._call_next()
 
     def _delay(self) -> float:
         now = time.monotonic()
@@ -153,11 +165,11 @@ class Sender:
         if not batch:
             return
         self._budget.take()
-        self._breaker.called()
+        probe = self._breaker.called()
         self._in_flight += 1
         for pending in batch:
             pending.in_call = True
-        self._spawn(self._call(batch))
+        self._spawn(self._call(batch, probe))
 
     def _unexpired(self, batch: list[Pending]) -> list[Pending]:
         now = now_ms()
@@ -169,160 +181,143 @@ class Sender:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _refill(self) -> None:
         """Read back what stayed on disk. A store in trouble is asked again later."""
         self._backlog.begin_refill()
-        room = self._backlog.room
+        found: list[Message] | None = None
         try:
-            found = await self._store.unsettled(self.name, room)
-        except StoreUnavailable:
-            self._backlog.end_refill([], exhausted=False)
-            self._wake_after(1.0)
-            return
-        pending = [Pending(message, self._account_of(message), maybe_out=True) for message in found]
-        self._backlog.end_refill(pending, exhausted=len(found) < room)
+            found = await self._store.unsettled(self.name, self._backlog.room)
+        except StoreUnavailable as error:
+            log.error("what waits on disk can't be read yet", smsbat=self.name, error=str(error))
+            self._wake_after(RETRY_DELAY)
+        finally:
+            pending = [Pending(message, self._account_of(message), maybe_out=True) for message in found or ()]
+            self._backlog.end_refill(pending, exhausted=found is not None and len(found) < self._backlog.room)
         self._changed.set()
 
     def _account_of(self, message: Message) -> Account:
-        """Its account; an accepted message of an account that is gone by now still goes out."""
+        """Its account; an accepted message of an account that is gone by now, or has moved, still goes out here."""
         known = self._accounts.get(message.account)
-        return known or Account(message.account, self.name, self._settings.variant, "viber_promo", {}, 0, False)
+        if known is None:
+            return Account(message.account, self.name, self._settings.variant, "viber_promo", {}, 0, False)
+        return known if known.smsbat == self.name else dataclasses.replace(known, variant=self._settings.variant)
 
     # One call and what follows from it
 
-    async def _call(self, batch: list[Pending]) -> None:
+    async def _call(self, batch: list[Pending], probe: bool) -> None:
         started = time.monotonic()
-        try:
-            items = [self._upstream.item(pending.message, pending.account) for pending in batch]
-            result = await self._client.submit(self._upstream.body(items))
-        except Exception:
-            # A fault of ours must not lose the batch; halving and backing off keep it from spoiling the others.
-            log.exception("a call failed in an unforeseen way", smsbat=self.name, messages=len(batch))
-            result = NoAnswer(maybe_taken=True, reason="internal error")
+        result, judgement = await self._submitted(batch)
         self._in_flight -= 1
         for pending in batch:
             pending.in_call = False
-        settled = self._judge(batch, result)
+        self._follow(judgement, probe)
         self._changed.set()
-        self._log_call(batch, result, time.monotonic() - started)
-        await self._settle(settled)
+        answer = result.status if isinstance(result, Answered) else result.reason
+        ms = round((time.monotonic() - started) * 1000, 1)
+        log.info("smsbat call", smsbat=self.name, messages=len(batch), answer=answer, ms=ms)
+        await self._settle(judgement.settled)
 
-    def _judge(self, batch: list[Pending], result: Answered | NoAnswer) -> list[tuple[Pending, Settled]]:
-        """What an answer settles; all else of the batch is queued again."""
-        if isinstance(result, NoAnswer):
-            return self._fail(batch, result.maybe_taken)
-        if 200 <= result.status < 300:
-            return self._read_receipts(batch, result.body)
-        receipt = self._upstream.refusal(result.status, result.body)
-        if receipt.outcome is Outcome.TEMPORARY:
-            return self._fail(batch, maybe_taken=True)
-        self._breaker.succeeded()
-        if receipt.outcome is Outcome.RATE_LIMITED:
-            return self._slow_down(batch, receipt, result.retry_after)
-        self._refused_for_rate = 0
-        return self._refuse(batch, receipt)
+    async def _submitted(self, batch: list[Pending]) -> tuple[Answered | NoAnswer, Judgement]:
+        """Make the call and judge its end. A fault of ours must not lose the batch: it counts as an unknown outcome."""
+        try:
+            now = now_ms()
+            items = [self._upstream.item(pending.message, pending.account, now) for pending in batch]
+            result = await self._client.submit(self._upstream.body(items))
+            return result, judge(self._upstream, batch, result)
+        except Exception:
+            log.exception("a call failed in an unforeseen way", smsbat=self.name, messages=len(batch))
+            fault = NoAnswer(maybe_taken=True, reason="internal error")
+            return fault, judge(self._upstream, batch, fault)
 
-    def _read_receipts(self, batch: list[Pending], body: bytes) -> list[tuple[Pending, Settled]]:
-        sent = [Sent(pending.message.id, pending.message.digits) for pending in batch]
-        receipts = self._upstream.receipts(body, sent)
-        if receipts is None:
-            return self._fail(batch, maybe_taken=True)
-        self._breaker.succeeded()
-        self._refused_for_rate = 0
-        return [self._settled(pending, receipt) for pending, receipt in zip(batch, receipts, strict=True)]
-
-    def _settled(self, pending: Pending, receipt: Receipt) -> tuple[Pending, Settled]:
-        if pending.maybe_out and self._upstream.says_duplicate(receipt):
-            receipt = _DUPLICATE
-        if receipt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
-            # On disk it is safe already, so the client need not wait for a second write. A refusal does wait: told
-            # and then forgotten, it would go out after a restart.
-            pending.maybe_out = True
-            pending.tell(receipt)
-        return pending, Settled.by(pending.message.id, receipt)
-
-    def _fail(self, batch: list[Pending], maybe_taken: bool) -> list[tuple[Pending, Settled]]:
-        """The call failed for now. All go again, with the same ids; a batch that failed while others pass is halved."""
-        was_open = self._breaker.is_open
-        self._breaker.failed(time.monotonic(), self._dice())
-        for pending in batch:
-            pending.maybe_out = pending.maybe_out or maybe_taken
-            if maybe_taken and not was_open:
-                pending.batch_cap = max(1, len(batch) // 2)
-        if maybe_taken:
-            self._back_off(batch)
+    def _follow(self, judgement: Judgement, probe: bool) -> None:
+        """Set the pace by what was learnt, and queue again what is not settled."""
+        now = time.monotonic()
+        if judgement.answered:
+            self._breaker.succeeded()
         else:
-            # Nothing was sent, so nothing is wrong with the messages: the breaker alone sets the pace.
-            self._backlog.put_back(batch)
-        return []
+            self._breaker.failed(now, self._dice(), probe)
+        self._pause(judgement, now)
+        self._backlog.put_back(judgement.at_once)
+        if judgement.later:
+            self._again_after(self._retry_delay(judgement), judgement.later)
 
-    def _slow_down(
-        self, batch: list[Pending], receipt: Receipt, retry_after: float | None
-    ) -> list[tuple[Pending, Settled]]:
-        self._refused_for_rate += 1
-        pause = backoff(self._refused_for_rate, self._dice()) if retry_after is None else retry_after
-        self._paused_until = time.monotonic() + min(pause, 60.0)
-        self._note(batch, receipt)
-        self._backlog.put_back(batch)
-        return []
-
-    def _refuse(self, batch: list[Pending], receipt: Receipt) -> list[tuple[Pending, Settled]]:
-        """A call refused as a whole: for one message of it, for all, or for the credential."""
-        if receipt.outcome is Outcome.INVALID and len(batch) > 1:
-            for pending in batch:
-                pending.batch_cap = (len(batch) + 1) // 2
-            self._backlog.put_back(batch)
-            return []
-        if receipt.outcome in CREDENTIAL_OUTCOMES:
-            log.error("smsbat refuses the credential", smsbat=self.name, outcome=receipt.outcome.value)
-            # Messages whose clients were told success already wait for the operator instead of being lost.
-            self._back_off([pending for pending in batch if not pending.awaited])
-            batch = [pending for pending in batch if pending.awaited]
-        return [self._settled(pending, receipt) for pending in batch]
-
-    def _back_off(self, batch: list[Pending]) -> None:
-        """Queue them again after a pause. It grows for a message that fails alone; a batch is halved instead."""
-        if not batch:
+    def _pause(self, judgement: Judgement, now: float) -> None:
+        """After a 429 nothing goes out for a while. Several that come together are one."""
+        if not judgement.limited:
+            self._times_limited = 0 if judgement.answered else self._times_limited
             return
-        alone = len(batch) == 1
-        batch[0].attempts += alone
-        delay = backoff(batch[0].attempts if alone else 1, self._dice())
+        if now >= self._paused_until:
+            self._times_limited += 1
+        wanted = judgement.retry_after or 0.0
+        pause = max(wanted, SHORTEST_PAUSE) if judgement.retry_after is not None else self._backoff(self._times_limited)
+        self._paused_until = max(self._paused_until, now + min(pause, LONGEST_PAUSE))
+
+    def _retry_delay(self, judgement: Judgement) -> float:
+        """Grows for a message that fails alone, and for a credential that is refused; a batch was halved instead."""
+        if judgement.denied:
+            self._times_denied += 1
+            log.error("smsbat refuses the credential; accepted messages wait", smsbat=self.name)
+            return self._backoff(self._times_denied)
+        self._times_denied = 0
+        alone = len(judgement.later) == 1
+        judgement.later[0].attempts += alone
+        return self._backoff(judgement.later[0].attempts if alone else 1)
+
+    def _backoff(self, attempt: int) -> float:
+        return backoff(attempt, self._dice())
+
+    def _again_after(self, delay: float, batch: list[Pending]) -> None:
         asyncio.get_running_loop().call_later(delay, self._again, batch)
 
     def _again(self, batch: list[Pending]) -> None:
-        self._backlog.put_back(batch)
+        self._backlog.put_last(batch)
         self._changed.set()
-
-    def _note(self, batch: list[Pending], receipt: Receipt) -> None:
-        for pending in batch:
-            if pending.verdicts is not None:
-                pending.verdicts.latest = receipt
 
     async def _settle(self, settled: list[tuple[Pending, Settled]]) -> None:
         """Write down where messages ended, however long the database takes, then tell who waits."""
-        if not settled:
-            return
         attempt = 0
-        while not await self._stored([each for _, each in settled]):
+        while settled:
+            settled = self._still_to_settle(settled)
+            refused = [pending.verdicts for pending, each in settled if pending.verdicts and not each.went_out]
+            for verdicts in refused:
+                verdicts.writing(began=True)
+            stored = await self._stored([each for _, each in settled])
+            if stored:
+                for pending, each in settled:
+                    pending.tell(each.verdict)
+            for verdicts in refused:
+                verdicts.writing(began=False)
+            if stored:
+                break
             attempt += 1
             await asyncio.sleep(backoff(attempt, self._dice(), first=0.1, longest=5.0))
-        for pending, each in settled:
-            pending.tell(each.receipt or Receipt(Outcome.TEMPORARY))
-        self._backlog.forget(pending.message.id for pending, _ in settled)
-        if self._backlog.wants_more:
-            self._changed.set()
+        self._forget(pending for pending, _ in settled)
+
+    def _still_to_settle(self, settled: list[tuple[Pending, Settled]]) -> list[tuple[Pending, Settled]]:
+        """Without those refused for the credential whose client stopped waiting meanwhile: they were accepted."""
+        kept = [(pending, each) for pending, each in settled if pending.awaited or not each.for_the_credential]
+        if len(kept) < len(settled):
+            now_held = [pending for pending, each in settled if each.for_the_credential and not pending.awaited]
+            self._again_after(self._backoff(max(1, self._times_denied)), now_held)
+        return kept
 
     async def _stored(self, settled: list[Settled]) -> bool:
         try:
             await self._store.settle(settled, now_ms())
+        except RowRefused:
+            # A value of SMSBAT's that the database can't hold: the state matters more than the details.
+            return await self._stored_apart(settled)
         except StoreUnavailable as error:
-            log.error("receipts can't be stored yet", smsbat=self.name, messages=len(settled), error=str(error))
+            log.error("the end of messages can't be stored yet", smsbat=self.name, error=str(error))
             return False
         return True
 
-    def _log_call(self, batch: Sequence[Pending], result: Answered | NoAnswer, seconds: float) -> None:
-        answer = result.status if isinstance(result, Answered) else result.reason
-        log.info("smsbat call", smsbat=self.name, messages=len(batch), answer=answer, ms=round(seconds * 1000, 1))
+    async def _stored_apart(self, settled: list[Settled]) -> bool:
+        if len(settled) > 1:
+            return all([await self._stored([each]) for each in settled])
+        if settled[0].receipt is None:
+            return False
+        return await self._stored([Settled(settled[0].id, settled[0].state)])

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
+import structlog
 from sqlalchemy import Engine, Row, bindparam, func, insert, literal, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.core.messages import Message, Outcome, Receipt, State
+from gateway.core.messages import CREDENTIAL_OUTCOMES, Message, Outcome, Receipt, State
 from gateway.errors import StoreUnavailable
 from gateway.store.tables import messages
 from gateway.store.writer import GroupCommitWriter
+
+log = structlog.get_logger("gateway.store")
 
 _INSERT = insert(messages)
 _SETTLED_COLUMNS = ("state", "outcome", "concern", "detail", "upstream_id", "parts", "settled_at")
@@ -38,6 +41,21 @@ class Settled:
     id: str
     state: State
     receipt: Receipt | None = None
+
+    @property
+    def went_out(self) -> bool:
+        """Whether SMSBAT has it, or may have."""
+        return self.state in (State.SUBMITTED, State.UNPAIRED)
+
+    @property
+    def for_the_credential(self) -> bool:
+        """Whether it is refused for the gateway's own SMSBAT login, not for what it is."""
+        return self.receipt is not None and self.receipt.outcome in CREDENTIAL_OUTCOMES
+
+    @property
+    def verdict(self) -> Receipt:
+        """What a waiting client is told; a message without a receipt ran out of time."""
+        return self.receipt or Receipt(Outcome.TEMPORARY)
 
     @classmethod
     def by(cls, message_id: str, receipt: Receipt) -> Settled:
@@ -77,7 +95,7 @@ class MessageStore:
     def _unsettled(self, smsbat: str, limit: int) -> list[Message]:
         query = select(messages).where(_IS_UNSETTLED, messages.c.smsbat == smsbat).order_by(messages.c.id).limit(limit)
         with self._engine.connect() as connection:
-            return [_message(row) for row in connection.execute(query)]
+            return [message for row in connection.execute(query) if (message := _readable(row))]
 
     def _unsettled_counts(self) -> dict[str, int]:
         query = (
@@ -107,6 +125,15 @@ def _row(message: Message, smsbat: str) -> dict[str, Any]:
         "due_at": message.accepted_at,
         "expires_at": message.expires_at,
     }
+
+
+def _readable(row: Row[Any]) -> Message | None:
+    """A row that somebody spoilt by hand must not keep the others from going out."""
+    try:
+        return _message(row)
+    except (KeyError, TypeError, orjson.JSONDecodeError):
+        log.exception("a stored message can't be read and stays where it is", id=row.id)
+        return None
 
 
 def _message(row: Row[Any]) -> Message:

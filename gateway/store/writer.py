@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from gateway.errors import StoreUnavailable
+from gateway.errors import RowRefused, StoreUnavailable
 
 Rows = Sequence[Mapping[str, Any]]
 #: Errors that speak of one row, not of the database: the rest of the group is written without it.
@@ -75,8 +75,10 @@ class GroupCommitWriter:
                 _execute(connection, group)
         except _ROW_ERRORS as error:
             self._commit_apart(group, error)
-        except (SQLAlchemyError, StatementError, OSError) as error:
+        except (SQLAlchemyError, OSError) as error:
             self._resolve(group, error)
+        except Exception as error:  # noqa: BLE001 a driver may refuse a value in its own way; the thread must live on
+            self._commit_apart(group, error)
         else:
             self._resolve(group, None)
 
@@ -100,6 +102,10 @@ def _execute(connection: Connection, group: Iterable[_Write]) -> None:
         connection.execute(statement, rows)
 
 
+def _of_the_database(error: Exception) -> bool:
+    return isinstance(error, SQLAlchemyError | OSError) and not isinstance(error, _ROW_ERRORS)
+
+
 def _wake(group: list[_Write], error: Exception | None) -> None:
     for write in group:
         if write.done.done():
@@ -108,5 +114,6 @@ def _wake(group: list[_Write], error: Exception | None) -> None:
             write.done.set_result(None)
         else:
             # The driver's own words quote the rows, which are personal data.
-            failure = StoreUnavailable(f"not stored: {type(error).__name__}")
+            kind = StoreUnavailable if _of_the_database(error) else RowRefused
+            failure = kind(f"not stored: {type(error).__name__}")
             write.done.set_exception(failure)
