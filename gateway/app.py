@@ -21,6 +21,7 @@ from gateway.outbound.sender import Sender
 from gateway.store.engine import open_engine
 from gateway.store.messages import MessageStore
 from gateway.store.migrations import migrate
+from gateway.store.ownership import sole_ownership
 from gateway.store.writer import GroupCommitWriter
 
 log = structlog.get_logger("gateway.app")
@@ -50,13 +51,14 @@ async def gateway(
 @contextlib.asynccontextmanager
 async def _store(database: str) -> AsyncIterator[MessageStore]:
     engine = open_engine(database)
-    await asyncio.to_thread(migrate, engine)
-    writer = GroupCommitWriter(engine)
-    try:
-        yield MessageStore(engine, writer)
-    finally:
-        await writer.close()
-        engine.dispose()
+    async with sole_ownership(database):
+        await asyncio.to_thread(migrate, engine)
+        writer = GroupCommitWriter(engine)
+        try:
+            yield MessageStore(engine, writer)
+        finally:
+            await writer.close()
+            engine.dispose()
 
 
 async def _warn_of_orphans(store: MessageStore, plan: Plan) -> None:

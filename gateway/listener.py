@@ -47,6 +47,8 @@ async def listening(app: Any, bound: socket.socket, protocol: Any = "httptools")
         lifespan="off",
         access_log=False,
         log_config=None,
+        # Nothing here depends on who a proxy says the client is.
+        proxy_headers=False,
         server_header=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE,

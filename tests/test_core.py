@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.core.budget import CallBudget
 from gateway.core.ids import MessageIds
 from gateway.core.messages import only_digits
-from gateway.core.retry import Breaker, backoff
+from gateway.core.retry import Breaker, Pause, backoff
 
 
 def test_backoff_doubles_and_ends_somewhere() -> None:
@@ -36,6 +36,21 @@ def test_breaker_lets_one_probe_through() -> None:
     breaker.succeeded()
     assert breaker.delay(now=1) == 0
     assert not breaker.is_open
+
+
+def test_pause_after_a_refusal_for_rate() -> None:
+    pause = Pause()
+    for _ in range(4):
+        pause.refused(now=0, retry_after=None, dice=1.0)
+    assert (pause.times, pause.until) == (1, 1), "four calls under way together are one step"
+    pause.refused(now=1, retry_after=20, dice=1.0)
+    pause.refused(now=2, retry_after=0, dice=1.0)
+    assert pause.until == 21, "a later answer does not shorten an earlier pause"
+    pause.passed()
+    pause.refused(now=30, retry_after=0, dice=1.0)
+    assert pause.until == 30.5, "Retry-After: 0 is no leave to hammer"
+    pause.refused(now=31, retry_after=99_999, dice=1.0)
+    assert pause.until == 31 + 3600
 
 
 @given(st.lists(st.floats(0, 0.2), max_size=400), st.lists(st.floats(0, 0.05), min_size=400, max_size=400))

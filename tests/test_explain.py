@@ -136,6 +136,22 @@ def test_every_captured_request_can_be_explained(plan: Plan, name: str) -> None:
     assert (told.refusal is None) == ("sms" in name)
 
 
+def test_ignored_parameters_are_shown_as_text() -> None:
+    request = urlencoded([*signed(phone="79041231231", txt="Привет"), ("pref", "1"), ("label", "ё")]).decode()
+    line = f"curl -d '{request}' http://x"
+    told = json.loads(command("explain", "--json", line).stdout)
+    assert {each["name"]: each["value"] for each in told["fields"]}["label"] == "ё"
+    assert command("explain", line, PYTHONIOENCODING="ascii").returncode == 0
+
+
+def test_a_chunked_request_is_explained_as_it_is_served(plan: Plan) -> None:
+    body = urlencoded(signed(phone="79041231231", txt="hello"))
+    raw = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    assert explained(plan, raw).refusal is None
+    with pytest.raises(NotHttp):
+        read_request(raw[:-8])
+
+
 # Curl command lines
 
 CURLS: list[tuple[str, dict[str, Any]]] = [
@@ -145,6 +161,9 @@ CURLS: list[tuple[str, dict[str, Any]]] = [
     ("curl -sS -X PUT https://x/y -d q", {"method": "PUT", "path": "/y", "host": "x"}),
     ("curl --json '{\"a\": 1}' x", {"content_type": b"application/json", "body": b'{"a": 1}'}),
     ("curl -d a -H 'Content-Type: text/plain' -H 'Host: h' http://x", {"content_type": b"text/plain", "host": "h"}),
+    ("curl -sSd a=1 http://x", {"method": "POST", "body": b"a=1"}),
+    ("curl -skX PUT -da=1 http://x", {"method": "PUT", "body": b"a=1"}),
+    ("curl -d a=\udcff http://x", {"body": b"a=\xff"}),
     ("curl \\\n  --max-time 5 -k --url http://x/p \\\n  --data-raw '@a'", {"path": "/p", "body": b"@a"}),
 ]
 
@@ -162,7 +181,18 @@ def test_curl_form_with_a_file(tmp_path: Path, plan: Plan) -> None:
     assert explain(plan, read_request(read_curl(f"curl {fields} http://x"))).refusal is None
 
 
-@pytest.mark.parametrize("line", ["wget http://x", "curl", "curl 'unclosed", "curl -d @/nowhere http://x", "curl -d"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "wget http://x",
+        "curl",
+        "curl 'unclosed",
+        "curl -d @/nowhere http://x",
+        "curl -d",
+        "curl 'http://[bad/'",
+        "curl -d '@a\0b' http://x",
+    ],
+)
 def test_what_is_no_curl(line: str) -> None:
     with pytest.raises(NotCurl):
         read_curl(line)

@@ -13,7 +13,7 @@ import pytest
 from gateway.wire.signatures import md5_signature
 from tests.conftest import Setup
 from tests.support.raw import OK, Connection, answer_text, exchange, get, multipart, post, signed, urlencoded
-from tests.support.servers import running_gateway, running_sandbox
+from tests.support.servers import eventually, running_gateway, running_sandbox
 
 SECRET = b"4Ab2ln4FEa32"
 
@@ -179,7 +179,67 @@ def test_an_offer_of_http_2_does_not_lose_the_body(setup: Setup) -> None:
     assert setup.exchange(head + body).text == OK
 
 
+def test_a_client_that_ends_its_side_still_gets_its_answer(setup: Setup) -> None:
+    pairs = pairs_for("380500000035")
+    for raw in (get(pairs), post(urlencoded(pairs))):
+        with Connection(setup.address) as connection:
+            connection.write(raw)
+            connection.end()
+            assert connection.read().text == OK
+            assert connection.at_end()
+
+
 # What is refused
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET /?user=u HTTP/1.1\r\nHost: x\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\nuser=u",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nuser",
+        b"GET /?user=u\r\n",
+    ],
+)
+def test_a_request_that_is_never_completed(setup: Setup, raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the client ends its side or only falls silent, it is told, and nothing is kept waiting for ever."""
+    monkeypatch.setattr("gateway.inbound.protocol.STALLED", 0.2)
+    for ends in (True, False):
+        with Connection(setup.address) as connection:
+            connection.write(raw)
+            if ends:
+                connection.end()
+            assert connection.read().text == answer_text(-1, "SYNTAX ERROR (request)")
+            assert connection.at_end()
+
+
+def test_a_broken_body_behind_another_request_is_refused_in_its_turn(setup: Setup) -> None:
+    broken = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n"
+    with Connection(setup.address) as connection:
+        connection.write(get(pairs_for("380500000036")) + broken)
+        assert connection.read().text == OK
+        refused = connection.read()
+        assert (refused.status, refused.text) == (400, answer_text(-1, "SYNTAX ERROR (request)"))
+        assert connection.at_end()
+
+
+@pytest.mark.parametrize("line", [b"POST /upload/ HTTP/1.1", b"POST /upload/ HTTP/1.0", b"PUT / HTTP/1.1"])
+def test_a_refused_upload_is_read_to_its_end_so_that_the_client_reads_why(setup: Setup, line: bytes) -> None:
+    with Connection(setup.address) as connection:
+        connection.write(line + b"\r\nHost: x\r\nConnection: close\r\nContent-Length: 8000000\r\n\r\n")
+        connection.write(b"x" * 8_000_000)
+        assert connection.read().code == -1
+        assert connection.at_end()
+
+
+@pytest.mark.parametrize("path", [b"/", b"/nowhere"])
+def test_a_connection_whose_body_was_declined_is_not_used_again(setup: Setup, path: bytes) -> None:
+    with Connection(setup.address) as connection:
+        head = b"POST %b HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3000000\r\n\r\n"
+        connection.write(head % path)
+        response = connection.read()
+        assert (response.code, response.headers["connection"]) == (-1, "close")
+        assert connection.at_end()
 
 
 @pytest.mark.parametrize(
@@ -204,15 +264,16 @@ def test_smuggling_is_refused_and_the_connection_closed(setup: Setup, framing: b
         assert connection.at_end()
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
-        b"HELLO\r\n\r\n",
-        b"GET / HTTP/1.1\nHost: x\n\n",
-        b"GET /\x01 HTTP/1.1\r\n\r\n",
-    ],
-)
+NO_HTTP = [
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(300),
+    b"HELLO\r\n\r\n",
+    b"GET / HTTP/1.1\nHost: x\n\n",
+    b"GET / HTTP/1.1\r\nHost: x\nConnection: close\n\n",
+    b"GET /\x01 HTTP/1.1\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("raw", NO_HTTP)
 def test_what_is_no_http(setup: Setup, raw: bytes) -> None:
     response = setup.exchange(raw)
     assert (response.status, response.text) == (400, answer_text(-1, "SYNTAX ERROR (request)"))
@@ -233,6 +294,11 @@ def test_a_malformed_request_does_not_overtake_the_answer_before_it(setup: Setup
         (b"POST /upload/ HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", "path"),
         (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "method"),
         (b"OPTIONS / HTTP/1.1\r\nHost: x\r\n\r\n", "method"),
+        (b"FOO / HTTP/1.1\r\nHost: x\r\n\r\n", "method"),
+        (b"get / HTTP/1.1\r\nHost: x\r\n\r\n", "method"),
+        (b"CONNECT a.b:443 HTTP/1.1\r\nHost: x\r\n\r\n", "method"),
+        (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", "path"),
+        (b"GET index.php?user=u HTTP/1.1\r\nHost: x\r\n\r\n", "path"),
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "user/sign"),
         (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "user/sign"),
         (b"GET /?" + b"x" * 600_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", "size"),
@@ -291,3 +357,25 @@ def test_an_error_of_ours_is_a_temporary_error(setup: Setup, monkeypatch: pytest
 
     monkeypatch.setattr("gateway.inbound.send.SendOperation.send", fault)
     assert setup.exchange(get(pairs_for("380500000061"))).text == answer_text(-4, "TEMPORARY ERROR")
+
+
+class BrokenLog:
+    """A log whose pipe is gone."""
+
+    told = 0
+
+    def info(self, *_: object, **__: object) -> None:
+        self.told += 1
+        raise OSError("the log's pipe is gone")
+
+    def exception(self, *_: object) -> None:
+        """What is left to do about it: nothing."""
+
+
+def test_a_log_in_trouble_does_not_cost_the_next_answer(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = BrokenLog()
+    monkeypatch.setattr("gateway.inbound.app.log", broken)
+    with Connection(setup.address) as connection:
+        connection.write(get(pairs_for("380500000062")) * 2)
+        assert [connection.read().text for _ in range(2)] == [OK, OK]
+    assert eventually(lambda: broken.told >= 2)

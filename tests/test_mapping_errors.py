@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -59,6 +60,18 @@ def problems(folder: Path, environment: dict[str, str] | None = None) -> list[st
         ),
         ("dialect: messagio", "dialect: messagio\ndialect: other", "this key stands here twice"),
         ("below: /", "below: [/", "expected ',' or ']'"),
+        ("below: /", "below: *root", "found undefined alias …"),
+        ("below: /", "below: !!int abc", "not readable as YAML"),
+        ("UTF8: utf-8,", "UTF8: utf-9,", "no such codec"),
+        ("default: utf-8}", "default: 5}", "input should be a valid string"),
+        ("xml: {response: {code: 0, tech_message: OK}}", "xml: [5]", "an XML document is a mapping with one key"),
+        ("xml: {response: {code: 0,", "xml: {response: {1: 0,", "this can't be the name of an element"),
+        (
+            "values: [viber, sms], default: sms",
+            "values: [viber, sms], default: fax",
+            "can't be worked: LookupError: no item of smsbat is for channel",
+        ),
+        ("- when: {dlr: true}\n", "- when: {dlr: true}\n        status: 999\n", "less than or equal to 599"),
     ],
 )
 def test_a_fault_is_named_with_its_place(folder: Path, old: str, new: str, said: str) -> None:
@@ -159,3 +172,65 @@ def test_missing_files_are_told(tmp_path: Path) -> None:
         load([tmp_path])
     with pytest.raises(MappingError, match="no such file or folder"):
         load([tmp_path / "nowhere"])
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "key: *hunter2secret",
+        "key: !hunter2secret!x y",
+        '{url: "http://x", key:hunter2secret}',
+        "key: 'hunter2secret",
+        "key: hunter2secret: x",
+        "key: hunter2secret\n    key: hunter2secret",
+        "[hunter2secret]",
+        "hunter2secret",
+    ],
+)
+def test_a_mistyped_secret_is_not_shown(folder: Path, broken: str) -> None:
+    (folder / "accounts.yaml").write_text(f"kind: accounts\nsmsbat:\n  main:\n    {broken}\naccounts: {{}}\n")
+    said = "\n".join(problems(folder))
+    assert "accounts.yaml:" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "5",
+        "kind: [dialect]",
+        "[" * 5000,
+        "x: " + "9" * 6000,
+        "x: 2020-99-99",
+        "x: !!python/object:os.system [a]",
+        "a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n"
+        + "\n".join(f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)),
+    ],
+)
+def test_a_file_that_is_no_mapping_file(folder: Path, text: str) -> None:
+    (folder / "other.yaml").write_text(text)
+    assert any(problem.startswith("other.yaml:") for problem in problems(folder))
+
+
+def test_merged_keys_can_be_used(folder: Path) -> None:
+    content = """
+kind: accounts
+demo: true
+smsbat:
+  main: &main {url: "http://127.0.0.1:1", key: k}
+  slow: {<<: *main, calls_in_flight: 1}
+accounts:
+  demo: {smsbat: slow, logins: {messagio: {login: u, secrets: [s]}}}
+"""
+    (folder / "accounts.yaml").write_text(content)
+    assert load([folder]).accounts.smsbat["slow"].settings.url == "http://127.0.0.1:1"
+
+
+def test_a_secret_that_is_no_utf_8_is_signed_with_as_it_is(folder: Path) -> None:
+    content = accounts("http://127.0.0.1:1")
+    content["accounts"]["demo"]["logins"]["messagio"]["secrets"] = ["${RAW}"]
+    (folder / "accounts.yaml").write_text(json.dumps(content))
+    plan = load([folder], {"RAW": os.fsdecode(b"\xff\xfe")})
+    assert plan.accounts.identities["messagio"][b"onvUser"].secrets[0] == b"\xff\xfe"

@@ -52,6 +52,8 @@ def send(plan: Plan, **parameters: Any) -> tuple[Exchange, str]:
         ({"txt": "x" * 2049}, -1, "PARAM ERROR (txt)"),
         ({"txt": "x" * 1001, "sending_method": "viber"}, -1, "PARAM ERROR (txt)"),
         ({"txt": "", "sending_method": "viber"}, -1, "PARAM ERROR (txt)"),
+        ({"txt": "", "image_id": ["", ""], "sending_method": "viber"}, -1, "PARAM ERROR (txt)"),
+        ({"txt": "", "image_id": ["AVESK8", ""], "sending_method": "viber"}, -3, "NOT SUPPORTED (image_id)"),
         ({"image_id": "AVESK8", "sending_method": "viber"}, -3, "NOT SUPPORTED (image_id)"),
         ({"txt": "", "image_id": "AVESK8", "sending_method": "viber"}, -3, "NOT SUPPORTED (image_id)"),
         ({"button_text": "a", "button_link": "b", "sending_method": "viber"}, -3, "NOT SUPPORTED (button_text)"),

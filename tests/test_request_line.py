@@ -15,7 +15,9 @@ from gateway.wire.request_line import repair, repair_head
         (b"GET /?txt=in HTTP/1.0 times HTTP/1.0\r\n", b"GET /?txt=in%20HTTP/1.0%20times HTTP/1.0\r\n"),
         (b"GET /?txt=end  HTTP/1.1\r\n", b"GET /?txt=end%20 HTTP/1.1\r\n"),
         (b"GET ?user=u HTTP/1.1\r\n", b"GET /?user=u HTTP/1.1\r\n"),
-        (b"GET http://bulk.sms-online.com?user=u HTTP/1.1\r\n", b"GET http://bulk.sms-online.com/?user=u HTTP/1.1\r\n"),
+        (b"GET http://bulk.sms-online.com?user=u HTTP/1.1\r\n", b"GET /?user=u HTTP/1.1\r\n"),
+        (b"GET http://my_host:99999/x?u=http://y HTTP/1.1\r\n", b"GET /x?u=http://y HTTP/1.1\r\n"),
+        (b"GET https://\xd1\x85 HTTP/1.1\r\n", b"GET / HTTP/1.1\r\n"),
     ],
 )
 def test_repaired(sent: bytes, repaired: bytes) -> None:
@@ -49,9 +51,7 @@ def test_only_the_target_changes(target: bytes) -> None:
     assert repaired.count(b"\n") == 1
 
 
-def test_an_offer_to_upgrade_is_put_aside() -> None:
-    head = b"POST / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nX-Upgrade: no\r\n\r\n"
-    assert (
-        repair_head(head)
-        == b"POST / HTTP/1.1\r\nConnection: Upgrade\r\nx-ignored-upgrade: h2c\r\nX-Upgrade: no\r\n\r\n"
-    )
+@pytest.mark.parametrize("name", [b"Upgrade", b"upgrade", b"UPGRADE", b"UpGrade"])
+def test_an_offer_to_upgrade_is_put_aside(name: bytes) -> None:
+    head = b"POST / HTTP/1.1\r\nConnection: Upgrade\r\n%b: h2c\r\nX-Upgrade: no\r\n\r\n"
+    assert repair_head(head % name) == head % b"x-ignored-upgrade"

@@ -118,6 +118,28 @@ def test_a_bad_row_fails_alone(engine: Engine) -> None:
     run(engine, scenario)
 
 
+def test_a_value_that_no_database_holds_does_not_end_the_writer(engine: Engine) -> None:
+    async def scenario(store: MessageStore) -> None:
+        await store.accept([message(1)], "main")
+        for receipt in (Receipt(Outcome.ACCEPTED, "\ud800"), Receipt(Outcome.ACCEPTED, "5", 2**70)):
+            with pytest.raises(RowRefused):
+                await store.settle([Settled.by("id-00001", receipt)], 5)
+        await store.settle([Settled.by("id-00001", Receipt(Outcome.ACCEPTED, "5"))], 5)
+        assert await store.unsettled("main", 10) == []
+
+    run(engine, scenario)
+
+
+def test_a_row_spoilt_by_hand_keeps_no_other_from_going_out(engine: Engine) -> None:
+    async def scenario(store: MessageStore) -> None:
+        await store.accept([message(1), message(2)], "main")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE messages SET content = '{}' WHERE id = 'id-00001'")
+        assert [each.id for each in await store.unsettled("main", 10)] == ["id-00002"]
+
+    run(engine, scenario)
+
+
 def test_a_database_in_trouble_says_so_without_quoting_rows(engine: Engine, tmp_path: Path) -> None:
     async def scenario(store: MessageStore) -> None:
         with sqlite3.connect(tmp_path / "data" / "gateway.db") as other:

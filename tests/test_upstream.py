@@ -38,6 +38,7 @@ HELP = {"messageId": "abc123def456", "status": "accepted", "parts": 1, "to": "+3
         (HELP | {"customerMessageId": "id-1"}, Receipt(Outcome.ACCEPTED, "abc123def456", 1)),
         (HELP, Receipt(Outcome.ACCEPTED, "abc123def456", 1)),
         ({"messageId": 5}, Receipt(Outcome.ACCEPTED, "5")),
+        ({"messageId": 5, "partsCount": 2**70}, Receipt(Outcome.ACCEPTED, "5")),
         ({"messageId": "5", "status": "ACCEPTED", "new": {"key": []}}, Receipt(Outcome.ACCEPTED, "5")),
     ],
 )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 60.0
 LONGEST_PROBE_DELAY = 4.0
+#: A shorter pause than this is none; a longer one than this outlasts what it is about.
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 3600.0
 
 
 def backoff(attempt: int, dice: float, first: float = FIRST_DELAY, longest: float = LONGEST_DELAY) -> float:
@@ -62,3 +64,22 @@ class Breaker:
         self.probing = False
         if self.is_open:
             self.open_until = now + backoff(self.failures - self.threshold + 1, dice, longest=LONGEST_PROBE_DELAY)
+
+
+@dataclass(slots=True)
+class Pause:
+    """How long a rate limiter is left alone after it refused a call. Times are seconds of any monotonic clock."""
+
+    until: float = 0.0
+    times: int = 0
+
+    def refused(self, now: float, retry_after: float | None, dice: float) -> None:
+        """A call was refused. Several that were under way together are one step; an earlier pause is not shortened."""
+        if now >= self.until:
+            self.times += 1
+        wanted = backoff(self.times, dice) if retry_after is None else max(retry_after, SHORTEST_PAUSE)
+        self.until = max(self.until, now + min(wanted, LONGEST_PAUSE))
+
+    def passed(self) -> None:
+        """A call was let through."""
+        self.times = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +23,8 @@ WIDTH = 160
 
 def run_explain(given: str, mappings: Path, as_json: bool) -> bool:
     """Explain a request; true when its client would be answered success. Raises ``ConfigurationError``."""
+    # A terminal that can't show a letter gets its code instead of an error.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         request = read_request(_raw(given))
     except (NotCurl, NotHttp) as error:
@@ -39,7 +42,7 @@ def _raw(given: str) -> bytes:
     if given.lstrip().startswith("curl "):
         return read_curl(given)
     raw = sys.stdin.buffer.read() if given == "-" else _file(Path(given))
-    return read_curl(raw.decode("utf-8")) if raw.lstrip()[:5] == b"curl " else raw
+    return read_curl(os.fsdecode(raw)) if raw.lstrip()[:5] == b"curl " else raw
 
 
 def _file(path: Path) -> bytes:

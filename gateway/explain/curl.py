@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,10 @@ _IGNORED_WITH_VALUE = (
     "--proxy",
     "--retry",
 )
+
+
+#: Letters of options without a value, at the start of several written together.
+_FLAGS = re.compile(r"-([sSkvifLgnNq#0-9]+)(?=[a-zA-Z]|$)")
 
 
 class NotCurl(ValueError):
@@ -74,27 +79,39 @@ def read_curl(command: str) -> bytes:
         raise NotCurl(str(error)) from error
     if not words or Path(words[0]).name != "curl":
         raise NotCurl("it does not begin with 'curl'")
-    options, _flags = _parser().parse_known_args(words[1:])
+    options, _flags = _parser().parse_known_args([part for word in words[1:] for part in _apart(word)])
     address = options.url or (options.address[0] if options.address else None)
     if address is None:
         raise NotCurl("it names no address")
-    return _request(options, address)
+    try:
+        return _request(options, address)
+    except ValueError as error:
+        raise NotCurl(str(error)) from error
+
+
+def _apart(word: str) -> list[str]:
+    """``-sSd`` is ``-s -S -d``; letters after one that takes a value are the value."""
+    flags = _FLAGS.match(word)
+    if not flags or len(word) <= 2:
+        return [word]
+    rest = word[flags.end() :]
+    return [f"-{letter}" for letter in flags[1]] + ([f"-{rest}"] if rest else [])
 
 
 def _request(options: argparse.Namespace, address: str) -> bytes:
     data = [_piece(option, value) for option, value in options.data]
     content_type, body = _body(options, data)
     parts = urlsplit(address if "://" in address else f"http://{address}")
-    target = (parts.path or "/").encode() + (b"?" + parts.query.encode() if parts.query else b"")
+    target = _bytes(parts.path or "/") + (b"?" + _bytes(parts.query) if parts.query else b"")
     if options.get and data:
         target += (b"&" if b"?" in target else b"?") + b"&".join(data)
         content_type, body = None, b""
     method = options.method or ("POST" if body and not options.get else "GET")
     given = {header.partition(":")[0].strip().lower() for header in options.headers}
-    headers = [header.encode() for header in options.headers]
-    headers += [] if "host" in given else [b"Host: " + parts.netloc.encode()]
+    headers = [_bytes(header) for header in options.headers]
+    headers += [] if "host" in given else [b"Host: " + _bytes(parts.netloc)]
     headers += [] if content_type is None or "content-type" in given else [b"Content-Type: " + content_type]
-    return b"\r\n".join([b"%b %b HTTP/1.1" % (method.encode(), target), *headers, b"", body])
+    return b"\r\n".join([b"%b %b HTTP/1.1" % (_bytes(method), target), *headers, b"", body])
 
 
 def _body(options: argparse.Namespace, data: Sequence[bytes]) -> tuple[bytes | None, bytes]:
@@ -108,11 +125,17 @@ def _body(options: argparse.Namespace, data: Sequence[bytes]) -> tuple[bytes | N
 def _piece(option: str, value: str) -> bytes:
     if option == "--data-urlencode":
         name, equals, text = value.partition("=")
-        return f"{name}={quote_plus(text)}".encode() if equals and name else quote_plus(text or name).encode()
+        escaped = quote_plus(_bytes(text or name))
+        return _bytes(f"{name}={escaped}" if equals and name else escaped)
     if value.startswith("@") and option != "--data-raw":
         content = _read(value[1:])
         return content if option == "--data-binary" else content.replace(b"\r", b"").replace(b"\n", b"")
-    return value.encode()
+    return _bytes(value)
+
+
+def _bytes(text: str) -> bytes:
+    """What the shell gave, also where it is no UTF-8."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _multipart(form: Sequence[tuple[str, str]]) -> bytes:
@@ -122,17 +145,17 @@ def _multipart(form: Sequence[tuple[str, str]]) -> bytes:
 
 def _part(option: str, field: str) -> bytes:
     name, _, value = field.partition("=")
-    content, filename = value.encode(), b""
+    content, filename = _bytes(value), b""
     if value[:1] in ("@", "<") and option != "--form-string":
         path = value[1:].partition(";")[0]
         content = _read(path)
-        filename = f'; filename="{path}"'.encode() if value[0] == "@" else b""
-    disposition = b'Content-Disposition: form-data; name="%b"%b' % (name.encode(), filename)
+        filename = _bytes(f'; filename="{path}"') if value[0] == "@" else b""
+    disposition = b'Content-Disposition: form-data; name="%b"%b' % (_bytes(name), filename)
     return b"\r\n".join([b"--" + BOUNDARY, disposition, b"", content, b""])
 
 
 def _read(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
-    except OSError as error:
-        raise NotCurl(f"the file {path} can't be read") from error
+    except (OSError, ValueError) as error:
+        raise NotCurl("a file that it names can't be read") from error

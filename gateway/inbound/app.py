@@ -15,7 +15,7 @@ import structlog
 
 from gateway.core.ids import MessageIds
 from gateway.errors import Refusal
-from gateway.inbound.body import ClientGone, Event, Receive, read_body
+from gateway.inbound.body import Body, ClientGone, Event, Receive
 from gateway.inbound.send import SendOperation
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
@@ -42,17 +42,26 @@ class LegacyApp:
         """Serve one request."""
         started = time.perf_counter()
         exchange = Exchange(self._plan.dialect_at(scope["path"]))
+        body = Body(receive, dict(scope["headers"]))
         try:
-            answer = await self._answer(exchange, scope, receive)
+            answer = await self._answer(exchange, scope, body)
         except ClientGone:
             return
-        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        headers = [*answer.headers, (b"connection", b"close")] if body.left_unread else answer.headers
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
-        self._observe(exchange, answer, time.perf_counter() - started)
+        self._tell(exchange, answer, time.perf_counter() - started)
 
-    async def _answer(self, exchange: Exchange, scope: Any, receive: Receive) -> Answer:
+    def _tell(self, exchange: Exchange, answer: Answer, seconds: float) -> None:
+        """What is wrong with the observer must not end the client's connection."""
         try:
-            return await self._handle(exchange, scope, receive)
+            self._observe(exchange, answer, seconds)
+        except Exception:
+            log.exception("an answered request could not be told of")
+
+    async def _answer(self, exchange: Exchange, scope: Any, body: Body) -> Answer:
+        try:
+            return await self._handle(exchange, scope, body)
         except Refusal as refusal:
             return exchange.refuse(refusal)
         except ClientGone:
@@ -61,17 +70,19 @@ class LegacyApp:
             log.exception("a request failed in an unforeseen way", dialect=exchange.dialect.name)
             return exchange.refuse(Refusal("temporary"))
 
-    async def _handle(self, exchange: Exchange, scope: Any, receive: Receive) -> Answer:
+    async def _handle(self, exchange: Exchange, scope: Any, body: Body) -> Answer:
         headers = dict(scope["headers"])
         method, path, host = scope["method"], scope["path"], host_name(headers.get(b"host", b""))
-        exchange.route(method, path, host)
-        length = headers.get(b"content-length")
-        limit = exchange.dialect.file.limits.body
-        body = await read_body(receive, int(length) if length else None, limit, b"expect" in headers)
+        try:
+            exchange.route(method, path, host)
+        except Refusal:
+            await body.drain()
+            raise
+        content = await body.read(exchange.dialect.file.limits.body)
         content_type = headers.get(b"content-type", b"")
         now = time.time_ns() // 1_000_000
         exchange.understand(
-            Request(method, path, host, scope["query_string"], content_type, body),
+            Request(method, path, host, scope["query_string"], content_type, content),
             self._plan.accounts.identities,
             now,
             lambda: self._ids.new(now),

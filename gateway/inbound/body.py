@@ -19,23 +19,40 @@ class ClientGone(Exception):
     """The client hung up before its request was whole."""
 
 
-async def read_body(receive: Receive, announced: int | None, limit: int, expects_continue: bool) -> bytes:
-    """The whole body. Raises ``Refusal`` for one over ``limit`` and ``ClientGone``."""
-    if announced is not None and announced > limit and (expects_continue or announced > DRAINED):
-        raise Refusal("size")
-    chunks: list[bytes] = []
-    size, more = 0, True
-    while more and size <= DRAINED:
-        event = await receive()
-        if event["type"] == "http.disconnect":
-            raise ClientGone
-        chunk: bytes = event.get("body", b"")
-        size += len(chunk)
-        if size <= limit:
-            chunks.append(chunk)
-        else:
-            chunks.clear()
-        more = event.get("more_body", False)
-    if size > limit:
-        raise Refusal("size")
-    return b"".join(chunks)
+class Body:
+    """The body of one request. ``left_unread``: the client may still send it, so the connection can't be used again."""
+
+    def __init__(self, receive: Receive, headers: dict[bytes, bytes]) -> None:
+        self._receive = receive
+        self._announced = int(headers.get(b"content-length") or 0)
+        self._waits_for_us = b"expect" in headers
+        self.left_unread = self._announced > 0 or b"transfer-encoding" in headers
+
+    async def read(self, limit: int) -> bytes:
+        """All of it. Raises ``Refusal`` for one over ``limit`` and ``ClientGone``."""
+        if self._announced > limit and (self._waits_for_us or self._announced > DRAINED):
+            raise Refusal("size")
+        chunks: list[bytes] = []
+        size, more = 0, True
+        while more and size <= DRAINED:
+            event = await self._receive()
+            if event["type"] == "http.disconnect":
+                raise ClientGone
+            chunk: bytes = event.get("body", b"")
+            size += len(chunk)
+            if size <= limit:
+                chunks.append(chunk)
+            else:
+                chunks.clear()
+            more = event.get("more_body", False)
+        self.left_unread = more
+        if size > limit:
+            raise Refusal("size")
+        return b"".join(chunks)
+
+    async def drain(self) -> None:
+        """Let a client that is refused for its request line finish sending, so that it reads why."""
+        try:
+            await self.read(limit=0)
+        except Refusal:
+            return

@@ -7,20 +7,32 @@ Content-Length says. Behind a chunked body in the same piece of data a pipelined
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.mapping.answers import Answer
-from gateway.wire.request_line import repair_head
+from gateway.wire.request_line import method_of, repair_head
 
 #: 10,000 phones in an address take about 200 KB.
 MAX_HEAD = 512 * 1024
+#: The parser's address reader counts no further; only queries are that long, and they are cut off before it.
+MAX_PATH = 60_000
+#: Seconds without a byte in the middle of a request, after which it is refused.
+STALLED = 30.0
 #: Seconds that a refused client may go on sending while it reads its answer, before the connection is cut.
 LINGER = 2.0
 
-#: The answer to a request that is no HTTP (``malformed``) or whose head is too large (``size``).
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]")
+#: What the parser reads and the application refuses or serves. Others, CONNECT too, are refused before the parser.
+_METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"})
+_HTTP_STATUS = {"malformed": b"400 Bad Request"}
+
+#: The answer to a request that does not get as far as the application: an error kind to the dialect's answer.
 Unreadable = Callable[[str], Answer]
 
 
@@ -42,26 +54,34 @@ class _LegacyProtocol(HttpToolsProtocol):
         self._between_messages = True
         self._body_left: int | None = 0
         self._refused = False
+        self._patience: asyncio.TimerHandle | None = None
+
+    # Cutting the stream into messages
 
     def data_received(self, data: bytes) -> None:
         while data and not self._refused:
             data = self._head_received(data) if self._between_messages else self._body_received(data)
+        self._watch()
 
     def _head_received(self, data: bytes) -> bytes:
         searched = max(0, len(self._head) - 3)
         self._head += data if self._head else data.lstrip(b"\r\n")
-        end = self._head.find(b"\r\n\r\n", searched) + 4
-        if (end if end >= 4 else len(self._head)) > MAX_HEAD:
-            self._refuse("size", 200)
-        elif end >= 4:
-            return self._head_complete(end)
-        elif b"\n" in self._head and not self._head.partition(b"\n")[0].endswith(b"\r"):
-            self._head_complete(len(self._head))
+        blank = _BLANK_LINE.search(self._head, searched)
+        if (blank.end() if blank else len(self._head)) > MAX_HEAD:
+            self._refuse("size")
+        elif self._head and not _TOKEN.match(self._head):
+            self._refuse("malformed")
+        elif blank:
+            return self._head_complete(blank.end())
         return b""
 
     def _head_complete(self, end: int) -> bytes:
         head, rest = bytes(self._head[:end]), bytes(self._head[end:])
         self._head.clear()
+        method = method_of(head)
+        if method is not None and method not in _METHODS:
+            self._refuse("method")
+            return b""
         self._between_messages = False
         super().data_received(repair_head(head))
         if not self._between_messages:
@@ -81,13 +101,17 @@ class _LegacyProtocol(HttpToolsProtocol):
         super().data_received(body)
         return rest
 
+    # What the parser tells
+
     def on_message_begin(self) -> None:
         self._between_messages = False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The query is cut off here: the address parser behind can't count beyond 64 KB."""
+        """The query is cut off here: the address parser behind can't count as far as some are long."""
         self.url, _, query = self.url.partition(b"#")[0].partition(b"?")
+        if len(self.url) > MAX_PATH or not self.url.startswith((b"/", b"*")):
+            self.url = b"/unusable-address"
         super().on_headers_complete()
         self.scope["query_string"] = query
 
@@ -96,23 +120,77 @@ class _LegacyProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse("malformed", 400)
+        self._refuse("malformed")
 
-    def _refuse(self, kind: str, status: int) -> None:
+    # Clients that stop sending
+
+    def _watch(self) -> None:
+        """While a request is incomplete, a client must go on sending."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        if self._incomplete and not self._refused and not self.flow.read_paused:
+            self._patience = self.loop.call_later(STALLED, self._refuse, "malformed")
+
+    @property
+    def _incomplete(self) -> bool:
+        return bool(self._head) or not self._between_messages
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """A client may end its side once it has sent its request, and still waits for the answer."""
+        answer_due = self.cycle is not None and not self.cycle.response_complete
+        if self._incomplete:
+            self._refuse("malformed")
+        elif answer_due:
+            self.cycle.keep_alive = False
+        return self._incomplete or answer_due
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        super().connection_lost(exc)
+
+    # Refusing before the application
+
+    def _refuse(self, kind: str) -> None:
         """Answer in the dialect's form and read no further. An earlier request's answer is not overtaken."""
+        if self._refused:
+            return
         self._refused = True
-        if self.cycle is not None and not self.cycle.response_complete:
-            if not self.cycle.more_body or self.pipeline:
-                self.cycle.keep_alive = False
-                return
-            # The bad request itself: its head was read already, and the application waits for a body that won't come.
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        if self.cycle is not None and not self.cycle.response_complete and self._refuse_in_turn(kind):
+            return
+        self._write_refusal(kind)
+        self.loop.call_later(LINGER, self.transport.close)
+
+    def _refuse_in_turn(self, kind: str) -> bool:
+        """Whether an answer is due before; then the connection ends behind it, or behind the refusal in its turn."""
+        cycle = self.cycle
+        if not cycle.more_body:
+            cycle.keep_alive = False
+            return True
+        # The bad request is the newest one: its head was read, and the application waits for a body that won't come.
+        cycle.more_body, cycle.disconnected = False, not self.pipeline
+        cycle.message_event.set()
+        if self.pipeline:
+            cycle.keep_alive = False
+            self.pipeline[0] = (cycle, _answering(self.answer_unreadable(kind), 400))
+        return bool(self.pipeline)
+
+    def _write_refusal(self, kind: str) -> None:
         answer = self.answer_unreadable(kind)
-        lines = [b"HTTP/1.1 %d %b" % (status, b"OK" if status == 200 else b"Bad Request")]
+        lines = [b"HTTP/1.1 " + _HTTP_STATUS.get(kind, b"200 OK")]
         lines += [b"%b: %b" % header for header in answer.headers]
         lines += [b"connection: close", b"", answer.body]
         self.transport.write(b"\r\n".join(lines))
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self.loop.call_later(LINGER, self.transport.close)
+
+
+def _answering(answer: Answer, status: int) -> Any:
+    """An application that gives one answer to everything."""
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    return app

@@ -133,13 +133,18 @@ class _AccountsCompiler:
             self._problem(where, f"no dialect '{dialect}'{did_you_mean(dialect, self._dialects)}")
             return
         known = self._identities[dialect]
-        key = login.login.encode()
+        key = _bytes(login.login)
         if key in known:
             self._problem((*where, "login"), f"account '{known[key].account.name}' has this login already")
-        secrets = [self._secret(each, (*where, "secrets", i)).encode() for i, each in enumerate(login.secrets)]
+        secrets = [_bytes(self._secret(each, (*where, "secrets", i))) for i, each in enumerate(login.secrets)]
         pair = (secrets[0], secrets[-1])
         known[key] = Identity(key, pair, account, login.json_values == "percent-encoded")
 
 
+def _bytes(text: str) -> bytes:
+    """As it was in the environment, also where that was no UTF-8."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def _basic(login: str, password: str) -> dict[str, str]:
-    return {"Authorization": "Basic " + base64.b64encode(f"{login}:{password}".encode()).decode()}
+    return {"Authorization": "Basic " + base64.b64encode(_bytes(f"{login}:{password}")).decode()}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.mapping.schema import Answer as AnswerSection
 from gateway.mapping.source import Where
 from gateway.mapping.values import Compiler, Holds, Scope, Value
 from gateway.wire.forms import Fields
 from gateway.wire.xml import unparse
+
+_XML_KEY = re.compile(r"@?[A-Za-z_][\w.-]*|#text|\$each|\$first")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,21 @@ def compile_answers(
     return Answers(tuple(_alternative(each, compiler, (*where, i), names) for i, each in enumerate(sections)))
 
 
+def _check_names(tree: Any, compiler: Compiler, where: Where, top: bool = True) -> None:
+    """An XML document is one element, and every key in it a legal name."""
+    if isinstance(tree, list):
+        for i, each in enumerate(tree):
+            _check_names(each, compiler, (*where, i), top=False)
+    if top and not (isinstance(tree, dict) and len(tree) == 1):
+        compiler.complain(where, "an XML document is a mapping with one key, its root element")
+    for key, value in tree.items() if isinstance(tree, dict) else ():
+        if not isinstance(key, str) or not _XML_KEY.fullmatch(key):
+            compiler.complain((*where, key), "this can't be the name of an element or attribute")
+        _check_names(value, compiler, (*where, key), top=False)
+
+
 def _alternative(section: AnswerSection, compiler: Compiler, where: Where, names: frozenset[str]) -> _Alternative:
+    _check_names(section.xml, compiler, (*where, "xml"))
     return _Alternative(
         holds=compiler.guard(section.when, (*where, "when"), names),
         status=section.status,

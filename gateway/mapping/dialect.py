@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -167,6 +168,7 @@ class _DialectCompiler:
         endpoints = tuple(self._endpoints())
         parameters = tuple(self._parameter(name) for name in content.parameters)
         self._check_names()
+        self._check_codecs()
         errors = {kind: self._error(kind) for kind in type(content.errors).model_fields}
         return DialectPlan(
             file=content,
@@ -233,6 +235,19 @@ class _DialectCompiler:
         for i, name in enumerate(named.over):
             self._compiler.known_name(name, ("authentication", "over", i), self._names)
         self._compiler.known_name(self._content.charset.parameter, ("charset", "parameter"), self._names)
+
+    def _check_codecs(self) -> None:
+        charset, declared = self._content.charset, self._content.parameters.get(self._content.charset.parameter)
+        named = declared.values if declared and isinstance(declared.values, dict) else {}
+        self._codec(charset.default, ("charset", "default"))
+        for word, codec in named.items():
+            self._codec(codec, ("parameters", charset.parameter, "values", word))
+
+    def _codec(self, name: Any, where: Where) -> None:
+        try:
+            codecs.lookup(name)
+        except (LookupError, TypeError, ValueError):
+            self._compiler.complain(where, "no such codec")
 
     def _error(self, kind: str) -> dict[str, Evaluate]:
         tree: dict[str, Any] = getattr(self._content.errors, kind)

@@ -18,17 +18,15 @@ from gateway.wire.raw_http import NotHttp, Request, read_request
 
 def failed_examples(plan: DialectPlan, upstream: UpstreamPlan) -> Iterator[Problem]:
     """A problem for each example that gives other items or another answer than it says."""
-    account, identities = _example_account(plan)
     for i, example in enumerate(plan.file.examples):
         where: Where = ("examples", i)
         try:
-            request = read_request(_as_sent(example))
+            yield from _differences(plan, upstream, example, where)
         except NotHttp as error:
             yield plan.source.problem((*where, "request"), f"example '{example.name}': no HTTP request: {error}")
-            continue
-        exchange, answer = run(plan, identities, request)
-        items = [upstream.item(message, account, now=0) for message in exchange.messages]
-        yield from _differences(plan, example, where, items, answer)
+        except Exception as error:  # noqa: BLE001 a file can hold what fits no answer; it is told, not raised
+            text = f"example '{example.name}' can't be worked: {type(error).__name__}: {error}"
+            yield plan.source.problem(where, text)
 
 
 def run(plan: DialectPlan, identities: Identities, request: Request, now: int = 0) -> tuple[Exchange, Answer]:
@@ -64,12 +62,12 @@ def _as_sent(example: Example) -> bytes:
     return head + blank + body.removesuffix(b"\n")
 
 
-def _differences(
-    plan: DialectPlan, example: Example, where: Where, items: list[dict[str, object]], answer: Answer
-) -> Iterator[Problem]:
+def _differences(plan: DialectPlan, upstream: UpstreamPlan, example: Example, where: Where) -> Iterator[Problem]:
+    account, identities = _example_account(plan)
+    exchange, answer = run(plan, identities, read_request(_as_sent(example)))
+    items = [upstream.item(message, account, now=0) for message in exchange.messages]
     if items != example.items:
-        text = f"example '{example.name}': the items are {items}"
-        yield plan.source.problem((*where, "items"), text)
+        yield plan.source.problem((*where, "items"), f"example '{example.name}': the items are {items}")
     if answer.body != example.answer.encode():
         text = f"example '{example.name}': the answer is\n{answer.body.decode()}"
         yield plan.source.problem((*where, "answer"), text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from gateway.mapping.upstream import UpstreamPlan, compile_upstream
 
 #: Files of this ending show what may be written; they are checked for form and never loaded.
 EXAMPLE_ENDING = ".example.yaml"
+_NAME = re.compile(r"[A-Za-z_][\w-]*")
 _FILE: TypeAdapter[schema.MappingFile] = TypeAdapter(schema.MappingFile)
 _KINDS = {"dialect": schema.DialectFile, "upstream": schema.UpstreamFile, "accounts": schema.AccountsFile}
 
@@ -167,8 +169,7 @@ def _problem(source: Source, details: ErrorDetails) -> Problem:
     where = details["loc"][1:]
     kind, context = details["type"], details.get("ctx", {})
     if kind == "extra_forbidden":
-        known = _keys_at(source, where[:-1])
-        return source.problem(where, f"unknown key '{where[-1]}'{did_you_mean(str(where[-1]), known)}")
+        return source.problem(where, _unknown_key(str(where[-1]), _keys_at(source, where[:-1])))
     if kind == "missing":
         return source.problem(where[:-1], f"the key '{where[-1]}' is missing")
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -180,9 +181,15 @@ def _problem(source: Source, details: ErrorDetails) -> Problem:
     return source.problem(where, message[0].lower() + message[1:])
 
 
+def _unknown_key(key: str, known: list[str]) -> str:
+    """A key that looks like none may be a value that was meant otherwise, and is not quoted."""
+    return f"unknown key '{key}'{did_you_mean(key, known)}" if _NAME.fullmatch(key) else "unknown key"
+
+
 def _keys_at(source: Source, where: tuple[int | str, ...]) -> list[str]:
     """The keys that the schema knows at a place of a file."""
-    model: Any = _KINDS.get(source.content.get("kind"))
+    content = source.content
+    model: Any = _KINDS.get(content.get("kind", "")) if isinstance(content, dict) else None
     for step in where:
         model = _step(model, step)
     fields = getattr(model, "model_fields", {})

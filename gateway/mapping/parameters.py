@@ -95,7 +95,7 @@ def _converter(spec: Parameter, compiler: Compiler, where: Where, names: frozens
     if spec.type == "digits":
         return _digits
     if spec.type == "any":
-        return lambda raw, codec, values, fields: raw
+        return lambda raw, codec, values, fields: raw.decode("utf-8", "replace")
     narrower = [
         (compiler.guard(limit.when, (*where, "max_when", i, "when"), names), limit.max)
         for i, limit in enumerate(spec.max_when)

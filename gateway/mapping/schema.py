@@ -110,8 +110,8 @@ class Answer(Section):
     """One answer; the first of a list whose guard holds is given."""
 
     when: Guard | None = Field(None, description="When this answer is given.")
-    status: int = Field(200, description="HTTP status.")
-    content_type: str = Field("text/xml; charset=utf-8", description="Content-Type header.")
+    status: int = Field(200, ge=200, le=599, description="HTTP status.")
+    content_type: str = Field("text/xml; charset=utf-8", pattern=r"^[ -~]+$", description="Content-Type header.")
     declaration: str | None = Field(None, description="First line of an XML answer.")
     xml: Tree = Field(description="The document in xmltodict's convention: `@name` attribute, `#text` text.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,10 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from gateway.errors import ConfigurationError
+
+#: Aliases can make a small file stand for a huge tree.
+MOST_NODES = 100_000
+_QUOTED = re.compile(r"(['\"])[!&*\w][^'\"]{2,}\1")
 
 #: Keys and indexes from the top of a file to one of its nodes.
 Where = tuple[str | int, ...]
@@ -85,35 +90,44 @@ def _reason(error: Exception) -> str:
 
 def parse_source(name: str, text: str) -> Source:
     """The same for text that is already here."""
+    source = Source(name)
     try:
-        document = YAML(typ="rt", pure=True).load(text)
+        source.content = _plain(YAML(typ="rt", pure=True).load(text), (), source)
     except MarkedYAMLError as error:
         raise MappingError([_syntax_problem(name, error)]) from error
-    except YAMLError as error:
+    except (YAMLError, ValueError, TypeError, RecursionError) as error:
+        # The library builds numbers, dates and tagged values with Python's own constructors, which raise as they like.
         raise MappingError([Problem(Origin(name), "not readable as YAML")]) from error
-    source = Source(name)
-    source.content = _plain(document, (), source)
     return source
 
 
 def _syntax_problem(name: str, error: MarkedYAMLError) -> Problem:
     mark = error.problem_mark
     origin = Origin(name, mark.line + 1, mark.column + 1) if mark else Origin(name)
-    # The library's words for a doubled key quote both values, and a value may be a secret.
-    text = "this key stands here twice" if isinstance(error, DuplicateKeyError) else error.problem
-    return Problem(origin, str(text or "not readable as YAML"))
+    if isinstance(error, DuplicateKeyError):
+        return Problem(origin, "this key stands here twice")
+    # The library's words may quote what stands there, and that may be a secret.
+    return Problem(origin, _QUOTED.sub("…", str(error.problem or "not readable as YAML")))
 
 
 def _plain(node: Any, where: Where, source: Source) -> Any:
     if isinstance(node, CommentedMap):
-        return {key: _child(node, key, node.lc.key(key), where, source) for key in node}
+        return {key: _child(node, key, _place_of(node, key), where, source) for key in node}
     if isinstance(node, CommentedSeq):
         return [_child(node, index, node.lc.item(index), where, source) for index in range(len(node))]
     return _scalar(node)
 
 
+def _place_of(node: CommentedMap, key: Any) -> tuple[int, int]:
+    """A key that a merge (``<<``) brought in stands elsewhere; its mapping's place must do."""
+    place: tuple[int, int] = node.lc.key(key) if key in node.lc.data else (node.lc.line, node.lc.col)
+    return place
+
+
 def _child(node: Any, key: Any, place: tuple[int, int], where: Where, source: Source) -> Any:
     source.places[(*where, key)] = Origin(source.name, place[0] + 1, place[1] + 1)
+    if len(source.places) > MOST_NODES:
+        raise ValueError("more than any mapping file holds")
     return _plain(node[key], (*where, key), source)
 
 

@@ -87,7 +87,10 @@ class UpstreamPlan:
         return receipt.outcome is Outcome.INVALID and any(word in wording for word in self.file.errors.duplicate)
 
     def _plan(self, scope: Mapping[str, Any]) -> _ItemPlan:
-        return next(plan for plan in self.items if plan.holds(scope, _NO_FIELDS))
+        for plan in self.items:
+            if plan.holds(scope, _NO_FIELDS):
+                return plan
+        raise LookupError(f"no item of {self.file.upstream} is for channel {scope['channel']!r}")
 
     def _receipt(self, entry: dict[str, Any]) -> Receipt:
         keys = self.file.receipts

@@ -169,6 +169,6 @@ def _test(name: str, wanted: Any) -> Holds:
     raw = name.encode()
     if isinstance(wanted, str) and wanted in _PRESENCE:
         expected = _PRESENCE[wanted]
-        return lambda scope, fields: (scope.get(name) is not None or bool(fields.all(raw))) is expected
+        return lambda scope, fields: (scope.get(name) is not None or fields.last(raw) is not None) is expected
     allowed = wanted if isinstance(wanted, list) else [wanted]
     return lambda scope, fields: scope.get(name) in allowed

@@ -17,7 +17,7 @@ import structlog
 
 from gateway.core.budget import CallBudget
 from gateway.core.messages import Message, Receipt, State
-from gateway.core.retry import Breaker, backoff
+from gateway.core.retry import Breaker, Pause, backoff
 from gateway.errors import RowRefused, StoreUnavailable
 from gateway.mapping.accounts import Account, SmsbatLogin
 from gateway.mapping.upstream import UpstreamPlan
@@ -33,8 +33,6 @@ log = structlog.get_logger("gateway.sender")
 STOP_TIMEOUT = 10.0
 #: Seconds before a runner that failed, or a store that could not be read, is tried again.
 RETRY_DELAY = 1.0
-#: A shorter pause after a 429 would be none, a longer one would outlast what it is about.
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 3600.0
 
 
 def now_ms() -> int:
@@ -66,9 +64,8 @@ class Sender:
         self._backlog = Backlog()
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0
-        self._times_limited = 0
+        self._pause = Pause()
         self._times_denied = 0
-        self._paused_until = 0.0
         self._changed = asyncio.Event()
 
     async def start(self) -> None:
@@ -153,7 +150,7 @@ class Sender:
 
     def _delay(self) -> float:
         now = time.monotonic()
-        return max(self._breaker.delay(now), self._paused_until - now, self._budget.delay(now))
+        return max(self._breaker.delay(now), self._pause.until - now, self._budget.delay(now))
 
     def _wake_after(self, delay: float) -> None:
         """While a probe is out the delay is infinite: its end wakes the runner."""
@@ -239,21 +236,13 @@ class Sender:
             self._breaker.succeeded()
         else:
             self._breaker.failed(now, self._dice(), probe)
-        self._pause(judgement, now)
+        if judgement.limited:
+            self._pause.refused(now, judgement.retry_after, self._dice())
+        elif judgement.answered:
+            self._pause.passed()
         self._backlog.put_back(judgement.at_once)
         if judgement.later:
             self._again_after(self._retry_delay(judgement), judgement.later)
-
-    def _pause(self, judgement: Judgement, now: float) -> None:
-        """After a 429 nothing goes out for a while. Several that come together are one."""
-        if not judgement.limited:
-            self._times_limited = 0 if judgement.answered else self._times_limited
-            return
-        if now >= self._paused_until:
-            self._times_limited += 1
-        wanted = judgement.retry_after or 0.0
-        pause = max(wanted, SHORTEST_PAUSE) if judgement.retry_after is not None else self._backoff(self._times_limited)
-        self._paused_until = max(self._paused_until, now + min(pause, LONGEST_PAUSE))
 
     def _retry_delay(self, judgement: Judgement) -> float:
         """Grows for a message that fails alone, and for a credential that is refused; a batch was halved instead."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import re
 from binascii import unhexlify
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.wire.multipart import parse_multipart
+from gateway.wire.multipart import boundary_of, parse_multipart
 
 #: More fields than 10,000 phones and every parameter there is; a body of nothing but separators stops here.
 MAX_FIELDS = 20_000
+#: .NET's text writers put it before everything.
+_BOM = b"\xef\xbb\xbf"
 
 Values = dict[bytes, list[bytes]]
 
@@ -38,9 +40,8 @@ class Fields:
         return [value for value in self.values.get(name, ()) if value]
 
     def last(self, name: bytes) -> bytes | None:
-        """The value of a single parameter: the last one wins, and a blank one counts as not sent."""
-        values = self.values.get(name)
-        return (values[-1] or None) if values else None
+        """The value of a single parameter: the last one wins, of those that are not blank."""
+        return next((value for value in reversed(self.values.get(name, ())) if value), None)
 
 
 def read_fields(query: bytes, content_type: bytes, body: bytes) -> Fields:
@@ -51,15 +52,20 @@ def read_fields(query: bytes, content_type: bytes, body: bytes) -> Fields:
     values = parse_urlencoded(query) if query else {}
     if not body:
         return Fields(values)
-    posted, is_json = _read_body(content_type, body)
-    return Fields({**values, **posted} if values else posted, is_json)
+    posted, is_json = _read_body(content_type, body.removeprefix(_BOM))
+    if values:
+        posted = {**values, **{name: each for name, each in posted.items() if any(each)}}
+    return Fields(posted, is_json)
 
 
 def _read_body(content_type: bytes, body: bytes) -> tuple[Values, bool]:
-    if content_type[:10].lower() == b"multipart/" and b"boundary" in content_type.lower():
-        return _group(parse_multipart(content_type, body)), False
+    """The parameters of a body, and whether they came as JSON."""
+    boundary = boundary_of(content_type)
+    if boundary:
+        return _group(parse_multipart(boundary, body)), False
     if body.lstrip()[:1] == b"{":
-        return parse_json(body), True
+        values = parse_json(body)
+        return values or {}, values is not None
     return parse_urlencoded(body), False
 
 
@@ -102,17 +108,16 @@ def _group(pairs: Iterable[tuple[bytes, bytes]]) -> Values:
 _JSON = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 
 
-def parse_json(body: bytes) -> Values:
+def parse_json(body: bytes) -> Values | None:
     """A JSON object's members; numbers by their digits as written, an array as a repeated parameter.
 
-    A .NET client sends such bodies, with the phone as a number. Nested objects and nulls count as not sent.
+    A .NET client sends such bodies, with the phone as a number. Nested objects and nulls count as not sent. ``None``
+    for what is no JSON object.
     """
     try:
-        document = _JSON.decode(body.decode("utf-8-sig").strip())
+        document = _JSON.decode(body.decode().strip())
     except (ValueError, RecursionError):
-        return {}
-    if not isinstance(document, Mapping):
-        return {}
+        return None
     members = ((name, value if isinstance(value, list) else [value]) for name, value in document.items())
     return _group((_scalar(name), _scalar(value)) for name, each in members for value in each)
 

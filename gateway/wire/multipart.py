@@ -7,19 +7,30 @@ from python_multipart.multipart import MultipartParser, MultipartState, parse_op
 
 Pairs = list[tuple[bytes, bytes]]
 
-#: A client can't have more parts than phones and parameters; each costs far more bytes than a form field.
-MAX_PARTS = 20_000
+#: Generous: a form's parts have two or three headers, and a file name may be a long local path.
+_MAX_HEADERS, _MAX_HEADER_SIZE = 64, 65_536
 
 
-def parse_multipart(content_type: bytes, body: bytes) -> Pairs:
+def boundary_of(content_type: bytes) -> bytes | None:
+    """The boundary of a multipart content type; ``None`` for any other, and for one without a boundary."""
+    if content_type[:10].lower() != b"multipart/":
+        return None
+    return parse_options_header(content_type)[1].get(b"boundary") or None
+
+
+def parse_multipart(boundary: bytes, body: bytes) -> Pairs:
     """Name and value of each part in order; nothing at all when the body is broken or cut off."""
-    boundary = parse_options_header(content_type)[1].get(b"boundary")
-    if not boundary:
-        return []
     collector = _Collector()
+    # What stands before the first boundary is for people (RFC 2046).
+    start = body.find(b"--" + boundary)
     try:
-        parser = MultipartParser(boundary, collector.callbacks())  # type: ignore[arg-type]
-        parser.write(body)
+        parser = MultipartParser(
+            boundary,
+            collector.callbacks(),  # type: ignore[arg-type]
+            max_header_count=_MAX_HEADERS,
+            max_header_size=_MAX_HEADER_SIZE,
+        )
+        parser.write(body[max(0, start) :])
     except (FormParserError, ValueError):
         return []
     return collector.pairs if parser.state == MultipartState.END else []
@@ -64,5 +75,5 @@ class _Collector:
 
     def part_end(self) -> None:
         name = parse_options_header(self._disposition)[1].get(b"name")
-        if name is not None and len(self.pairs) < MAX_PARTS:
+        if name is not None:
             self.pairs.append((name, b"".join(self._chunks)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import h11
@@ -11,6 +12,9 @@ from gateway.wire.request_line import repair
 
 class NotHttp(ValueError):
     """Bytes that no HTTP parser reads as a request."""
+
+
+_PORT = re.compile(r":\d*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +34,31 @@ def read_request(raw: bytes) -> Request:
 
     Raises ``NotHttp``.
     """
-    head, separator, body = _split(raw)
+    head, _, body = _split(raw)
     line, _, rest = head.partition(b"\n")
     connection = h11.Connection(h11.SERVER)
     lines = [line.rstrip(b"\r"), *(each.rstrip(b"\r") for each in rest.split(b"\n") if each.strip())]
     connection.receive_data(repair(lines[0] + b"\r\n") + b"\r\n".join([*_without_framing(lines[1:]), b"", b""]))
     try:
         event = connection.next_event()
+        if not isinstance(event, h11.Request):
+            raise NotHttp("no request line and headers followed by a blank line")
+        return _request(event, _body(connection, event, body))
     except h11.RemoteProtocolError as error:
         raise NotHttp(str(error)) from error
-    if not isinstance(event, h11.Request):
-        raise NotHttp("no request line and headers followed by a blank line")
-    return _request(event, body if separator else b"")
+
+
+def _body(connection: h11.Connection, request: h11.Request, raw: bytes) -> bytes:
+    """The body: all that follows the head, or what the chunks hold."""
+    if b"transfer-encoding" not in dict(request.headers):
+        return raw
+    connection.receive_data(raw)
+    chunks = []
+    while isinstance(event := connection.next_event(), h11.Data):
+        chunks.append(bytes(event.data))
+    if not isinstance(event, h11.EndOfMessage):
+        raise NotHttp("the chunks of the body do not come to an end")
+    return b"".join(chunks)
 
 
 def _split(raw: bytes) -> tuple[bytes, bytes, bytes]:
@@ -75,4 +92,5 @@ def _request(event: h11.Request, body: bytes) -> Request:
 
 def host_name(header: bytes) -> str:
     """The name in a Host header, without its port."""
-    return header.decode("latin-1").rpartition(":")[0].lower() or header.decode("latin-1").lower()
+    text = header.decode("latin-1").strip().lower()
+    return _PORT.sub("", text).removesuffix(".")

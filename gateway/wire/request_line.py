@@ -11,7 +11,8 @@ import re
 _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) +(\S.*?) (HTTP/\d\.\d\r?\n)", re.DOTALL)
 _TO_ESCAPE = re.compile(rb"[ \x80-\xff]")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
-_PATHLESS = re.compile(rb"(?:https?://[^/?#]+)?(?=[?#]|$)", re.IGNORECASE)
+#: What absolute addresses have before the path; which host it was, the Host header tells.
+_AUTHORITY = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 #: A header that asks to leave HTTP/1.1. Java's client sends it with every plain request; a server may ignore it, but
 #: the parser in use stops reading at it and loses the body.
@@ -21,20 +22,29 @@ _UPGRADE = re.compile(rb"(?<=\r\n)upgrade(?=:)", re.IGNORECASE)
 def repair_head(head: bytes) -> bytes:
     """A request's head, up to and including its blank line, as an HTTP parser takes it."""
     line, newline, rest = head.partition(b"\n")
-    rest = _UPGRADE.sub(b"x-ignored-upgrade", b"\r\n" + rest)[2:] if b"pgrade:" in rest else rest
+    if b"upgrade:" in rest.lower():
+        rest = _UPGRADE.sub(b"x-ignored-upgrade", b"\r\n" + rest)[2:]
     return repair(line + newline) + rest
+
+
+def method_of(head: bytes) -> str | None:
+    """The method of a well-formed request line; ``None`` when the line is none."""
+    match = _LINE.match(head)
+    return match[1].decode("ascii") if match else None
 
 
 def repair(line: bytes) -> bytes:
     """The request line, up to and including its newline, with spaces and non-ASCII bytes of its target escaped.
 
-    A target without a path gets ``/``. A line of any other shape, or with control characters, comes back unchanged.
+    A target that does not begin with ``/`` gets one. A line of any other shape, or with control characters, comes back
+    unchanged.
     """
     match = _LINE.fullmatch(line)
     if match is None or _CONTROL.search(match[2]):
         return line
-    target = _TO_ESCAPE.sub(lambda byte: b"%%%02X" % byte[0][0], match[2])
-    pathless = _PATHLESS.match(target)
-    if pathless:
-        target = pathless[0] + b"/" + target[pathless.end() :]
+    authority = _AUTHORITY.match(match[2])
+    target = match[2][authority.end() :] if authority else match[2]
+    if not target.startswith((b"/", b"*")):
+        target = b"/" + target
+    target = _TO_ESCAPE.sub(lambda byte: b"%%%02X" % byte[0][0], target)
     return b"%b %b %b" % (match[1], target, match[3])

@@ -71,6 +71,10 @@ class Connection:
     def write(self, raw: bytes) -> None:
         self._socket.sendall(raw)
 
+    def end(self) -> None:
+        """Say that nothing more will be written; answers can still be read."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def read(self) -> Response:
         """The next answer. Interim ones (100 Continue) come as answers without a body."""
         while b"\r\n\r\n" not in self._received:

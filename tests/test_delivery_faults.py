@@ -1,0 +1,198 @@
+"""Faults between the gateway, its database and SMSBAT that a review found to lose, double or stall messages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.requests import Request
+
+from gateway.mapping.accounts import SmsbatLogin
+from gateway.mapping.schema import Credential
+from gateway.outbound.client import NoAnswer, SmsbatClient
+from gateway.sandbox.behaviour import Fault
+from gateway.sandbox.smsbat import Sandbox
+from tests.support.process import GatewayProcess, gateway_process
+from tests.support.raw import exchange
+from tests.support.servers import accounts, eventually, free_address, running_gateway, running_sandbox, write_mappings
+from tests.test_verdicts import TEMPORARY, send, stored
+
+
+def test_a_bad_message_from_an_outage_stalls_nobody(tmp_path: Path) -> None:
+    """It was queued while SMSBAT was away, and makes every call that holds it fail when SMSBAT is back."""
+    smsbat = free_address()
+    with running_gateway(tmp_path, f"http://{smsbat}", wait=0.1) as address:
+        assert send(address, ["380500000301", "99907000301", "380500000302"]).code == 0
+        with running_sandbox(smsbat) as sandbox:
+            assert send(address, "380500000303").code == 0
+            wanted = {"380500000301", "380500000302", "380500000303"}
+            eventually(lambda: wanted <= {each["to"] for each in sandbox.received}, seconds=30)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Another program holds the database."""
+    other = sqlite3.connect(folder / "gateway.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+def test_a_refusal_that_is_being_written_is_what_the_client_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SMSBAT refuses the key in time, but the database is held up until after the wait has ended."""
+    with running_sandbox(key="another") as sandbox:
+        with running_gateway(tmp_path, sandbox.url, wait=0.4) as address:
+            answers: list[str] = []
+            client = threading.Thread(target=lambda: answers.append(send(address, "380500000304").text))
+            with _held_from_the_first_call(tmp_path, sandbox.sandbox, monkeypatch):
+                client.start()
+                eventually(lambda: sandbox.summary()["calls"] == 1)
+                client.join(0.8)
+                assert answers == []
+            client.join()
+            assert answers == [TEMPORARY]
+            assert stored(tmp_path, "380500000304")[0] == "refused"
+
+
+@contextlib.contextmanager
+def _held_from_the_first_call(folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Another program holds the database from then on: the message is stored by that time, its refusal is not."""
+    authorized, holder = sandbox._authorized, contextlib.ExitStack()
+
+    def hold_then_judge(request: Request) -> bool:
+        holder.enter_context(locked(folder))
+        return authorized(request)
+
+    monkeypatch.setattr(sandbox, "_authorized", hold_then_judge)
+    with holder:
+        yield
+
+
+def test_a_withdrawal_that_can_not_be_written_is_no_refusal_and_no_second_copy(tmp_path: Path) -> None:
+    smsbat = free_address()
+    with running_gateway(tmp_path, f"http://{smsbat}", wait=0.3, on_timeout="refuse") as address:
+        answers: list[int] = []
+        client = threading.Thread(target=lambda: answers.append(send(address, "380500000305").code))
+        client.start()
+        eventually(lambda: _is_stored(tmp_path, "380500000305"))
+        with locked(tmp_path):
+            client.join()
+        assert answers == [0]
+        with running_sandbox(smsbat) as sandbox:
+            eventually(lambda: stored(tmp_path, "380500000305")[0] == "submitted")
+            assert [each["to"] for each in sandbox.received] == ["380500000305"]
+
+
+def _is_stored(folder: Path, phone: str) -> bool:
+    with contextlib.suppress(sqlite3.OperationalError, TypeError):
+        return bool(stored(folder, phone)[0] == "accepted")
+    return False
+
+
+def test_the_key_is_mended_and_what_waited_goes_out(tmp_path: Path) -> None:
+    smsbat = free_address()
+    with running_gateway(tmp_path, f"http://{smsbat}", wait=0.1) as address:
+        assert send(address, ["380500000306", "380500000307"]).code == 0
+        with running_sandbox(smsbat, fault=Fault.FORBIDDEN) as sandbox:
+            eventually(lambda: sandbox.summary()["calls"] > 0)
+            sandbox.options.fault = None
+            eventually(lambda: len(sandbox.received) == 2)
+
+
+# The call itself
+
+
+def submit(address: str, body: bytes, timeout: float = 0.3, peer: socket.socket | None = None) -> object:
+    """Make one call; ``peer`` is closed behind it, so that the event loop can let go of what was never read."""
+    settings = Credential.model_validate({"url": f"http://{address}", "key": "k", "timeout": timeout})
+
+    async def call() -> object:
+        client = SmsbatClient(SmsbatLogin("main", settings, {}), "/bat/messagelist")
+        try:
+            return await asyncio.wait_for(client.submit(body), 20)
+        finally:
+            await client.aclose()
+            if peer is not None:
+                peer.close()
+            await asyncio.sleep(0.05)
+
+    return asyncio.run(call())
+
+
+@pytest.fixture
+def deaf() -> Iterator[socket.socket]:
+    """It accepts connections and neither reads nor answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+def address_of(listener: socket.socket) -> str:
+    return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body")
+def test_a_peer_that_stops_reading_is_given_up(deaf: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.outbound.client.CONNECT_TIMEOUT", 0.2)
+    assert submit(address_of(deaf), b"x" * 20_000_000, peer=deaf) == NoAnswer(True, "TimeoutError")
+
+
+def test_a_peer_that_never_answers_may_have_taken_the_call(deaf: socket.socket) -> None:
+    result = submit(address_of(deaf), b"{}", peer=deaf)
+    assert isinstance(result, NoAnswer)
+    assert result.maybe_taken
+
+
+def test_a_refused_connection_took_nothing() -> None:
+    result = submit(free_address(), b"{}")
+    assert isinstance(result, NoAnswer)
+    assert not result.maybe_taken
+
+
+def test_a_connection_that_never_comes_about_took_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full queue of unaccepted connections lets no further one in."""
+    monkeypatch.setattr("gateway.outbound.client.CONNECT_TIMEOUT", 0.3)
+    with socket.socket() as listener, contextlib.ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                stack.enter_context(socket.create_connection(listener.getsockname(), timeout=0.2))
+        result = submit(address_of(listener), b"{}", timeout=5)
+    assert isinstance(result, NoAnswer)
+    assert not result.maybe_taken
+
+
+# Two processes
+
+
+def test_a_new_process_waits_for_the_old_one_to_let_go_of_the_database(tmp_path: Path) -> None:
+    """Both would send what waits in it. The old one is still busy with its last requests."""
+    smsbat = free_address()
+    mappings = write_mappings(tmp_path / "mappings", accounts(f"http://{smsbat}", wait=0.1))
+    database, log = tmp_path / "gateway.db", tmp_path / "log"
+    with gateway_process(mappings, database, free_address(), tmp_path / "old-log") as old:
+        assert send(old.address, "380500000308").code == 0
+        lives: list[GatewayProcess] = []
+        successor = threading.Thread(
+            target=lambda: lives.append(GatewayProcess(mappings, database, free_address(), log))
+        )
+        successor.start()
+        eventually(lambda: log.exists() and "another gateway has this database" in log.read_text())
+        assert lives == []
+        assert old.terminate() == 0
+        successor.join()
+        with running_sandbox(smsbat) as sandbox:
+            eventually(lambda: len(sandbox.received) == 1)
+            assert exchange(lives[0].address, b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").code == -1
+        lives[0].kill()
