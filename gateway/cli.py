@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.errors import ConfigurationError
+from gateway.sandbox.behaviour import numbers_help
 
 LOOPBACK = "127.0.0.1"
 
@@ -111,7 +112,7 @@ def explain(
     sys.exit(0 if run_explain(request, _settings(mappings=mappings).mappings, as_json) else 1)
 
 
-@app.command()
+@app.command(epilog="Recipient numbers with a behaviour of their own:\n\n" + numbers_help())
 def sandbox(
     port: Annotated[int, typer.Option(help="Port to listen on, on 127.0.0.1.")] = 8082,
     key: Annotated[str, typer.Option(help="API key that it accepts.")] = "sandbox-key",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.sandbox.behaviour import NUMBERS
 from tests.support.process import COMMAND, command, gateway_process
 from tests.support.raw import OK, exchange, get, signed
 from tests.support.servers import MAPPINGS, accounts, eventually, free_address, running_sandbox, write_mappings
@@ -108,19 +109,22 @@ def test_the_demo_as_a_newcomer_sees_it(tmp_path: Path) -> None:
         log.close()
 
 
-def test_sandbox_prints_its_numbers(tmp_path: Path) -> None:
-    log = (tmp_path / "out").open("w+")
-    sandbox = subprocess.Popen(
-        [*COMMAND, "sandbox", "--port", free_address().rpartition(":")[2]], stdout=log, stderr=log
-    )
-    try:
-        eventually(lambda: "99914…" in (tmp_path / "out").read_text())
-        sandbox.send_signal(signal.SIGTERM)
-        assert sandbox.wait(20) == 0
-    finally:
-        sandbox.kill()
-        sandbox.wait()
-        log.close()
+def test_the_sandboxes_help_lists_every_number() -> None:
+    shown = command("sandbox", "--help").stdout
+    assert all(f"{prefix}…" in shown and text in shown for prefix, (_, text) in NUMBERS.items())
+
+
+def test_the_sandbox_starts_and_stops(tmp_path: Path) -> None:
+    with (tmp_path / "out").open("w+") as log:
+        port = free_address().rpartition(":")[2]
+        sandbox = subprocess.Popen([*COMMAND, "sandbox", "--port", port], stdout=log, stderr=log)
+        try:
+            eventually(lambda: f"http://127.0.0.1:{port}" in (tmp_path / "out").read_text())
+            sandbox.send_signal(signal.SIGTERM)
+            assert sandbox.wait(20) == 0
+        finally:
+            sandbox.kill()
+            sandbox.wait()
 
 
 def test_logs_hold_no_secret_no_text_and_no_phone(tmp_path: Path) -> None:

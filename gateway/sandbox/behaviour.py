@@ -60,5 +60,5 @@ def fault_of(recipient: str) -> Fault | None:
 
 
 def numbers_help() -> str:
-    """The table of numbers, one a line."""
-    return "\n".join(f"{prefix}…  {text}" for prefix, (_, text) in NUMBERS.items())
+    """The table of numbers, a paragraph each."""
+    return "\n\n".join(f"{prefix}…  {text}" for prefix, (_, text) in NUMBERS.items())

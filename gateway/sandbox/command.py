@@ -10,7 +10,7 @@ import typer
 from gateway.errors import ConfigurationError
 from gateway.listener import bind, listening
 from gateway.process import run_until_stopped
-from gateway.sandbox.behaviour import Fault, numbers_help
+from gateway.sandbox.behaviour import Fault
 from gateway.sandbox.smsbat import Sandbox, SandboxOptions
 
 SHAPES = ("guide-001", "help-004")
@@ -24,9 +24,7 @@ def run_sandbox(address: str, options: dict[str, Any]) -> None:
         raise ConfigurationError(f"--fault must be one of {', '.join(Fault)}")
     sandbox = Sandbox(SandboxOptions(**{**options, "fault": Fault(options["fault"]) if options["fault"] else None}))
     bound = bind(address)
-    typer.echo(
-        f"Sandbox SMSBAT on http://{address}. Recipient numbers with a behaviour of their own:\n{numbers_help()}"
-    )
+    typer.echo(f"Sandbox SMSBAT on http://{address}; --help lists the recipient numbers with a behaviour of their own.")
 
     async def program(stop: asyncio.Event) -> None:
         async with listening(sandbox.app, bound):
