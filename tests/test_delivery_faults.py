@@ -65,6 +65,20 @@ def test_a_refusal_that_is_being_written_is_what_the_client_is_told(
             assert stored(tmp_path, "380500000304")[0] == "refused"
 
 
+def test_a_refused_key_that_can_not_be_written_in_time_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client is told success in the end, so the message waits for the key to be mended."""
+    monkeypatch.setattr("gateway.store.engine.BUSY_TIMEOUT", 0.05)
+    with running_sandbox(key="another") as sandbox:
+        with running_gateway(tmp_path, sandbox.url, wait=0.4) as address:
+            with monkeypatch.context() as patch, _held_from_the_first_call(tmp_path, sandbox.sandbox, patch):
+                assert send(address, "380500000309").code == 0
+            sandbox.options.key = "sandbox-key"
+            eventually(lambda: stored(tmp_path, "380500000309")[0] == "submitted")
+            assert len(sandbox.received) == 1
+
+
 @contextlib.contextmanager
 def _held_from_the_first_call(folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Another program holds the database from then on: the message is stored by that time, its refusal is not."""

@@ -268,22 +268,23 @@ class Sender:
     async def _settle(self, settled: list[tuple[Pending, Settled]]) -> None:
         """Write down where messages ended, however long the database takes, then tell who waits."""
         attempt = 0
-        while settled:
-            settled = self._still_to_settle(settled)
-            refused = [pending.verdicts for pending, each in settled if pending.verdicts and not each.went_out]
-            for verdicts in refused:
-                verdicts.writing(began=True)
-            stored = await self._stored([each for _, each in settled])
-            if stored:
-                for pending, each in settled:
-                    pending.tell(each.verdict)
-            for verdicts in refused:
-                verdicts.writing(began=False)
-            if stored:
-                break
+        while settled := self._still_to_settle(settled):
+            if await self._told_when_stored(settled):
+                self._forget(pending for pending, _ in settled)
+                return
             attempt += 1
             await asyncio.sleep(backoff(attempt, self._dice(), first=0.1, longest=5.0))
-        self._forget(pending for pending, _ in settled)
+
+    async def _told_when_stored(self, settled: list[tuple[Pending, Settled]]) -> bool:
+        refused = [pending.verdicts for pending, each in settled if pending.verdicts and not each.went_out]
+        for verdicts in refused:
+            verdicts.writing(began=True)
+        stored = await self._stored([each for _, each in settled])
+        for pending, each in settled if stored else ():
+            pending.tell(each.verdict)
+        for verdicts in refused:
+            verdicts.writing(began=False)
+        return stored
 
     def _still_to_settle(self, settled: list[tuple[Pending, Settled]]) -> list[tuple[Pending, Settled]]:
         """Without those refused for the credential whose client stopped waiting meanwhile: they were accepted."""
