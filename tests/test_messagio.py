@@ -56,14 +56,15 @@ def send(plan: Plan, **parameters: Any) -> tuple[Exchange, str]:
         ({"txt": "", "image_id": ["AVESK8", ""], "sending_method": "viber"}, -3, "NOT SUPPORTED (image_id)"),
         ({"image_id": "AVESK8", "sending_method": "viber"}, -3, "NOT SUPPORTED (image_id)"),
         ({"txt": "", "image_id": "AVESK8", "sending_method": "viber"}, -3, "NOT SUPPORTED (image_id)"),
-        ({"button_text": "a", "button_link": "b", "sending_method": "viber"}, -3, "NOT SUPPORTED (button_text)"),
+        ({"button_text": "x" * 31, "button_link": "b", "sending_method": "viber"}, -1, "PARAM ERROR (button_text)"),
+        ({"button_text": "a", "button_link": "x" * 2049, "sending_method": "viber"}, -1, "PARAM ERROR (button_link)"),
         ({"dlr": "2"}, -1, "PARAM ERROR (dlr)"),
         ({"dlr": "yes"}, -1, "PARAM ERROR (dlr)"),
         ({"dlr_timeout": "59"}, -1, "PARAM ERROR (dlr_timeout)"),
         ({"dlr_timeout": "86401"}, -1, "PARAM ERROR (dlr_timeout)"),
         ({"dlr_timeout": "-60"}, -1, "PARAM ERROR (dlr_timeout)"),
         ({"dlr_timeout": "60.5"}, -1, "PARAM ERROR (dlr_timeout)"),
-        ({"expiry_txt": "sms", "sending_method": "viber"}, -3, "NOT SUPPORTED (expiry_txt)"),
+        ({"expiry_txt": "a\0b", "sending_method": "viber"}, -1, "PARAM ERROR (expiry_txt)"),
         ({"delay": "10081"}, -1, "PARAM ERROR (delay)"),
         ({"delay": "soon"}, -1, "PARAM ERROR (delay)"),
         ({"delay": "5"}, -3, "NOT SUPPORTED (delay)"),
@@ -96,6 +97,8 @@ def test_refused_parameter(plan: Plan, parameters: dict[str, Any], code: int, te
         {"txt": "0"},
         {"image_id": "AVESK8", "button_text": "a", "button_link": "b", "expiry_txt": "c"},
         {"image_id": "", "button_text": "", "button_link": "", "sending_method": "viber"},
+        {"button_text": "x" * 30, "button_link": "x" * 2048, "sending_method": "viber"},
+        {"button_text": "x" * 31, "button_link": "x" * 2049},
         {"button_text": "half", "sending_method": "viber"},
         {"button_link": "half", "sending_method": "viber"},
         {"dlr_timeout": "60"},
@@ -115,7 +118,7 @@ def test_what_a_message_carries(plan: Plan) -> None:
     exchange, _ = send(plan, sending_method="viber", dlr="1", dlr_timeout="119", p_transaction_id="order 7/8")
     message = exchange.messages[0]
     assert (message.channel, message.sender, message.recipient, message.digits) == ("viber", "Sender", PHONE, PHONE)
-    assert (message.text, message.ttl, message.reference, message.report) == ("hello", 60, "order 7/8", True)
+    assert (message.content.text, message.ttl, message.reference, message.report) == ("hello", 60, "order 7/8", True)
     assert (message.account, message.dialect, message.position) == ("demo", "messagio", 0)
 
 
@@ -135,7 +138,7 @@ def test_an_error_has_the_first_form_even_with_reports(plan: Plan) -> None:
 def test_each_newline_form_is_signed_as_sent_and_becomes_one_lf(plan: Plan) -> None:
     for newline in ("\r\n", "\n", "\r", "\\n", "\\r", "<br>", "<br/>", "<br />", "<br />\n"):
         exchange, answer = send(plan, txt=f"line1{newline}line2")
-        assert (answer, exchange.messages[0].text) == (OK, "line1\nline2")
+        assert (answer, exchange.messages[0].content.text) == (OK, "line1\nline2")
 
 
 def test_length_is_counted_after_newlines(plan: Plan) -> None:
@@ -192,7 +195,7 @@ def test_text_in_each_charset(plan: Plan, name: str, codec: str, method: str) ->
     form = f"user=onvUser&from=Sender&phone={PHONE}&txt={escaped}&charset={name}&sign={sign}".encode()
     raw = post(form) if method == "POST" else b"GET /?%b HTTP/1.1\r\n\r\n" % form
     exchange, answer = answered(plan, raw)
-    assert (answer, exchange.messages[0].text) == (OK, "Привет & мир + ё")
+    assert (answer, exchange.messages[0].content.text) == (OK, "Привет & мир + ё")
 
 
 @pytest.mark.parametrize(
@@ -211,7 +214,7 @@ def test_json_is_signed_as_its_strings_and_charset_is_not_applied(plan: Plan) ->
     members = {"user": "onvUser", "from": "Sender", "phone": 79041231231, "charset": "CP1251"}
     body = json.dumps({**members, "txt": "Привет", "sign": sign}, ensure_ascii=False)
     exchange, answer = answered(plan, post(body.encode(), b"application/json"))
-    assert (answer, exchange.messages[0].text) == (OK, "Привет")
+    assert (answer, exchange.messages[0].content.text) == (OK, "Привет")
 
 
 def test_json_values_that_an_account_percent_encodes(tmp_path: Path) -> None:
@@ -224,7 +227,7 @@ def test_json_values_that_an_account_percent_encodes(tmp_path: Path) -> None:
     sign = md5(b"netSender7" + encoded.encode() + b"s")
     body = f'{{"user": "net", "from": "Sender", "phone": "7", "txt": "{encoded}", "sign": "{sign}"}}'
     exchange, answer = answered(plan, post(body.encode(), b"application/json"))
-    assert (answer, exchange.messages[0].text) == (OK, "Пр &")
+    assert (answer, exchange.messages[0].content.text) == (OK, "Пр &")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event, inspect
 
-from gateway.core.messages import Message, Outcome, Receipt, State
+from gateway.core.messages import Content, Message, Outcome, Receipt, State
 from gateway.errors import ConfigurationError, RowRefused, StoreUnavailable
 from gateway.store import migrations
 from gateway.store.engine import open_engine
@@ -34,7 +34,7 @@ MESSAGE = Message(
     sender="Shop",
     recipient="380501234567",
     digits="380501234567",
-    text="Привет\n😀",
+    content=Content("Привет\n😀", button_text="Ж", button_link="https://x", fallback_text="sms"),
     ttl=3600,
     reference="order/7",
     report=True,

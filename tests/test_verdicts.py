@@ -169,6 +169,27 @@ def test_viber_type_of_a_sender(tmp_path: Path) -> None:
             assert (item["type"], item["ttl"]) == ("viber_trans", 3600)
 
 
+def test_a_button_and_the_sms_instead(tmp_path: Path) -> None:
+    """Also after a restart: the content comes back from the database."""
+    smsbat = free_address()
+    with running_gateway(tmp_path, f"http://{smsbat}", wait=0, sms_fallback={"sender": "SHOP", "ttl": 600}) as address:
+        button = {"button_text": "Открыть", "button_link": "https://example.com/?a=1&b=2"}
+        assert send(address, "380500000213", sending_method="viber", expiry_txt="short", **button).text == OK
+        assert send(address, "380500000214", sending_method="viber", dlr_timeout="600").text == OK
+        assert send(address, "380500000215").text == OK
+    with running_sandbox(smsbat) as sandbox:
+        with running_gateway(tmp_path, f"http://{smsbat}", sms_fallback={"sender": "SHOP", "ttl": 600}):
+            eventually(lambda: len(sandbox.received) == 3)
+    rich, plain, sms = sandbox.received
+    instead = {"from": "SHOP", "type": "sms", "ttl": 600}
+    assert rich["type"] == "viber_promo"
+    assert rich["messageData"] == {"buttonText": "Открыть", "buttonAction": "https://example.com/?a=1&b=2"}
+    assert rich["fallbacks"] == [instead | {"to": "380500000213", "text": "short"}]
+    assert plain["fallbacks"] == [instead | {"to": "380500000214", "text": "hello"}]
+    assert "messageData" not in plain
+    assert {"fallbacks", "messageData", "ttl"}.isdisjoint(sms)
+
+
 def test_what_was_accepted_goes_on_after_a_restart(tmp_path: Path) -> None:
     address = free_address()
     with running_gateway(tmp_path, f"http://{address}", wait=0.1) as gateway:

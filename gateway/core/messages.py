@@ -43,6 +43,21 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What a message says. A button has a text and a link; ``fallback_text`` is for an SMS instead of Viber."""
+
+    text: str
+    button_text: str | None = None
+    button_link: str | None = None
+    fallback_text: str | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Text alone, without anything that only a rich Viber message can show."""
+        return self.button_text is None
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One recipient, one content; its ``id`` is Messagio's ``msg_id`` and SMSBAT's ``customerMessageId``.
 
@@ -59,7 +74,7 @@ class Message:
     sender: str
     recipient: str
     digits: str
-    text: str
+    content: Content
     ttl: int
     reference: str | None
     report: bool

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from gateway.mapping.schema import AccountSection, AccountsFile, Credential, Login
+from gateway.mapping.schema import AccountSection, AccountsFile, Credential, Login, SmsFallback
 from gateway.mapping.secrets import BadSecret, resolve_secret
 from gateway.mapping.source import Problem, Source, Where, did_you_mean
 
@@ -31,6 +31,7 @@ class Account:
     sender_viber: Mapping[str, str]
     wait: float
     refuse_on_timeout: bool
+    sms_fallback: SmsFallback | None = None
 
     def viber_type(self, sender: str) -> str:
         """SMSBAT's type for a text-only Viber message of this sender."""
@@ -126,6 +127,7 @@ class _AccountsCompiler:
             sender_viber={sender: settings.viber for sender, settings in section.senders.items()},
             wait=section.wait,
             refuse_on_timeout=section.on_timeout == "refuse",
+            sms_fallback=section.sms_fallback,
         )
 
     def _identity(self, account: Account, dialect: str, login: Login, where: Where) -> None:

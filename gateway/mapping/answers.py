@@ -13,7 +13,7 @@ from gateway.mapping.values import Compiler, Holds, Scope, Value
 from gateway.wire.forms import Fields
 from gateway.wire.xml import unparse
 
-_XML_KEY = re.compile(r"@?[A-Za-z_][\w.-]*|#text|\$each|\$first")
+_XML_KEY = re.compile(r"@?[A-Za-z_][\w.-]*|#text|\$each|\$first|\$when")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-from gateway.core.messages import Concern, Message, Outcome, Receipt, only_digits
+from gateway.core.messages import Concern, Content, Message, Outcome, Receipt, only_digits
 from gateway.errors import Refusal
 from gateway.mapping.accounts import Account, Identity
 from gateway.mapping.answers import Answer, Answers, compile_answers
@@ -20,6 +20,7 @@ from gateway.wire.forms import Fields
 
 #: Names in an answer's scope besides the parameters.
 _RESULT_NAMES = ("messages", "parameter")
+_CONTENT_NAMES = tuple(field.name for field in fields(Content))
 _NO_FIELDS = Fields({})
 
 
@@ -38,7 +39,8 @@ class MessagePlan:
         recipients = part.pop("recipient")
         common = {**part, "account": account.name, "dialect": dialect, "accepted_at": now, "submission": new_id()}
         common["report"] = bool(common["report"])
-        common["text"] = common["text"] or ""
+        content = {name: common.pop(name) for name in _CONTENT_NAMES}
+        common["content"] = Content(**{**content, "text": content["text"] or ""})
         listed = recipients if isinstance(recipients, list) else [recipients]
         return [
             Message(id=new_id(), position=i, recipient=each, digits=only_digits(each), **common)

@@ -50,7 +50,7 @@ def example_ids() -> Callable[[], str]:
 
 def _example_account(plan: DialectPlan) -> tuple[Account, Identities]:
     section = plan.file.example_account
-    account = Account("example", "example", "guide-001", section.viber, {}, 0, False)
+    account = Account("example", "example", "guide-001", section.viber, {}, 0, False, section.sms_fallback)
     login = section.login.encode()
     identity = Identity(login, (section.secrets[0].encode(), section.secrets[-1].encode()), account, False)
     return account, {plan.name: {login: identity}}

@@ -126,6 +126,9 @@ class MessageBinding(Section):
     ttl: Tree = Field(description="Seconds that the message has.")
     reference: Tree = Field(None, description="The partner's own id, returned in reports.")
     report: Tree = Field(False, description="Whether the partner wants reports.")
+    button_text: Tree = Field(None, description="Caption of a Viber button.")
+    button_link: Tree = Field(None, description="Where the button leads.")
+    fallback_text: Tree = Field(None, description="Text of the SMS that replaces an undelivered Viber message.")
 
 
 class Endpoint(Section):
@@ -176,12 +179,20 @@ class Outcomes(Section):
     temporary: ErrorKind = Field(description="No verdict, and the account says `on_timeout: refuse`.")
 
 
+class SmsFallback(Section):
+    """An SMS instead of a Viber message that is not delivered in time, as one cascade at SMSBAT."""
+
+    sender: str | None = Field(None, description="Its sender name; without it that of the Viber message.")
+    ttl: int | None = Field(None, gt=0, description="Seconds that the SMS has.")
+
+
 class ExampleAccount(Section):
     """The account that worked examples run under. Its secrets are published ones, so they stand in clear."""
 
     login: str = Field(description="Login in this dialect.")
     secrets: list[str] = Field(min_length=1, max_length=2, description="Secrets in clear.")
     viber: ViberType = Field("viber_promo", description="Viber type of its senders.")
+    sms_fallback: SmsFallback | None = Field(None, description="As in an account.")
 
 
 class Example(Section):
@@ -308,6 +319,7 @@ class AccountSection(Section):
     logins: dict[str, Login] = Field(min_length=1, description="Its identity in each dialect, by dialect name.")
     viber: ViberType = Field("viber_promo", description="SMSBAT type of text-only Viber messages.")
     senders: dict[str, Sender] = Field({}, description="Sender names that differ; others are passed on as they are.")
+    sms_fallback: SmsFallback | None = Field(None, description="Viber messages that fail are replaced by an SMS.")
     wait: float = Field(5, ge=0, le=60, description="Seconds that a request waits for SMSBAT's verdict.")
     on_timeout: Literal["accept", "refuse"] = Field(
         "accept", description="No verdict in time: success, since it is on disk; or temporary error, and withdrawn."

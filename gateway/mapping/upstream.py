@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from gateway.core.messages import Concern, Message, Outcome, Receipt, only_digits
+from gateway.core.messages import Concern, Content, Message, Outcome, Receipt, only_digits
 from gateway.mapping.accounts import Account
 from gateway.mapping.schema import Receipts, UpstreamErrors, UpstreamFile
 from gateway.mapping.source import Problem, Source, Where
@@ -21,7 +21,10 @@ SHORTEST_TTL = 30
 #: More parts than any message has; a larger number is no number of parts.
 _MOST_PARTS = 1000
 _NO_FIELDS = Fields({})
-_MESSAGE_NAMES = frozenset(field.name for field in fields(Message)) | {"viber_type", "variant"}
+_OF_MESSAGE = tuple(field.name for field in fields(Message) if field.name != "content")
+_OF_CONTENT = tuple(field.name for field in fields(Content))
+_OF_ACCOUNT = ("plain", "viber_type", "variant", "sms_fallback", "fallback_sender", "fallback_ttl")
+_MESSAGE_NAMES = frozenset({*_OF_MESSAGE, *_OF_CONTENT, *_OF_ACCOUNT})
 #: Keys of an error or of a refused entry that say what is wrong, the most telling first (wire: smsbat.md, 4 and 5).
 _TELLING = ("field", "code", "error", "message", "reason")
 _UNPAIRED = Receipt(Outcome.UNKNOWN, detail="no entry of the answer belongs to this message")
@@ -57,7 +60,8 @@ class UpstreamPlan:
     def item_leaves(self, message: Message, account: Account, now: int) -> list[tuple[Leaf, Any]]:
         """The same scalar by scalar, with the line of the file that made each."""
         scope = _scope(message, account, now)
-        return [(leaf, leaf.evaluate(scope)) for leaf in self._plan(scope).value.leaves]
+        built = [(leaf, leaf.evaluate(scope)) for leaf in self._plan(scope).value.leaves]
+        return [(leaf, value) for leaf, value in built if value is not None]
 
     def body(self, items: Sequence[Mapping[str, Any]]) -> bytes:
         """A call's body."""
@@ -121,8 +125,14 @@ def compile_upstream(content: UpstreamFile, source: Source) -> tuple[UpstreamPla
 
 
 def _scope(message: Message, account: Account, now: int) -> dict[str, Any]:
+    content, fallback = message.content, account.sms_fallback
     return {
-        **{name: getattr(message, name) for name in Message.__slots__},
+        **{name: getattr(message, name) for name in _OF_MESSAGE},
+        **{name: getattr(content, name) for name in _OF_CONTENT},
+        "plain": content.plain,
+        "sms_fallback": fallback is not None,
+        "fallback_sender": (fallback.sender if fallback else None) or message.sender,
+        "fallback_ttl": fallback.ttl if fallback else None,
         # A message that waited does not begin its life anew at SMSBAT.
         "ttl": max(SHORTEST_TTL, -(-(message.expires_at - now) // 1000)),
         "viber_type": account.viber_type(message.sender),

@@ -5,6 +5,7 @@ Nothing else: no expressions, so a file can't loop, run away or reach what it wa
 
 - ``{$each: $messages, ...}``: the rest of the mapping once for each message, as ``$message.id`` and so on
 - ``{$first: [a, b]}``: the first value that is there
+- ``{$when: {name: value}, ...}``: the rest of the mapping if the guard holds, else nothing
 
 A reference to something absent leaves its key out; a mapping in which nothing is left is left out too.
 """
@@ -25,7 +26,8 @@ Holds = Callable[[Scope, Fields], bool]
 
 _REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)")
 _PRESENCE = {"$present": True, "$absent": False}
-FUNCTIONS = ("$each", "$first")
+_NO_FIELDS = Fields({})
+FUNCTIONS = ("$each", "$first", "$when")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ class Compiler:
     def _function(self, name: str, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
         if name == "$each":
             return self._each(tree, where, known, path)
+        if name == "$when":
+            return self._when(tree, where, known, path)
         if name == "$first" and len(tree) == 1 and isinstance(tree[name], list):
             members = [self._tree(value, (*where, name, i), known, path) for i, value in enumerate(tree[name])]
             return lambda scope: next((value for member in members if (value := member(scope)) is not None), None)
@@ -122,6 +126,14 @@ class Compiler:
         text = "'$first' stands alone, with a list" if name == "$first" else known_functions
         self.complain((*where, name), text)
         return lambda scope: None
+
+    def _when(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
+        holds = self.guard(tree["$when"], (*where, "$when"), known)
+        before = len(self._leaves)
+        body = self._tree({key: value for key, value in tree.items() if key != "$when"}, where, known, path)
+        inside, self._leaves[before:] = self._leaves[before:], []
+        self._leaves += [Leaf(leaf.path, leaf.origin, _guarded(holds, leaf.evaluate)) for leaf in inside]
+        return _guarded(holds, body)
 
     def _each(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
         if tree["$each"] != "$messages":
@@ -143,6 +155,10 @@ class Compiler:
 
 def _message_scope(message: Any) -> dict[str, Any]:
     return {"message.id": message.id, "message.recipient": message.recipient}
+
+
+def _guarded(holds: Holds, evaluate: Evaluate) -> Evaluate:
+    return lambda scope: evaluate(scope) if holds(scope, _NO_FIELDS) else None
 
 
 def _reference(name: str) -> Evaluate:

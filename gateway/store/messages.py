@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import Engine, Row, bindparam, func, insert, literal, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.core.messages import CREDENTIAL_OUTCOMES, Message, Outcome, Receipt, State
+from gateway.core.messages import CREDENTIAL_OUTCOMES, Content, Message, Outcome, Receipt, State
 from gateway.errors import StoreUnavailable
 from gateway.store.tables import messages
 from gateway.store.writer import GroupCommitWriter
@@ -119,7 +119,7 @@ def _row(message: Message, smsbat: str) -> dict[str, Any]:
         "digits": message.digits,
         "reference": message.reference,
         "report": message.report,
-        "content": orjson.dumps({"text": message.text}).decode(),
+        "content": orjson.dumps(message.content).decode(),
         "state": State.ACCEPTED.value,
         "accepted_at": message.accepted_at,
         "due_at": message.accepted_at,
@@ -137,7 +137,6 @@ def _readable(row: Row[Any]) -> Message | None:
 
 
 def _message(row: Row[Any]) -> Message:
-    content: Mapping[str, Any] = orjson.loads(row.content)
     return Message(
         id=row.id,
         submission=row.submission,
@@ -148,7 +147,7 @@ def _message(row: Row[Any]) -> Message:
         sender=row.sender,
         recipient=row.recipient,
         digits=row.digits,
-        text=content["text"],
+        content=Content(**orjson.loads(row.content)),
         ttl=(row.expires_at - row.accepted_at) // 1000,
         reference=row.reference,
         report=row.report,
