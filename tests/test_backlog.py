@@ -78,6 +78,15 @@ def test_what_stayed_on_disk_during_a_reading_is_read_later(backlog: Backlog) ->
     assert backlog.wants_more
 
 
+def test_a_reading_for_held_messages_keeps_new_ones_waiting_on_nothing(backlog: Backlog) -> None:
+    backlog.reading_wanted = True
+    assert backlog.wants_more
+    backlog.begin_refill()
+    backlog.add([pending(2)], whatever_the_room=False)
+    backlog.end_refill([pending(1)], exhausted=True)
+    assert (ids(backlog.take(10)), backlog.wants_more, backlog.overflowed) == (["id-2", "id-1"], False, False)
+
+
 def test_withdrawn_messages_are_not_taken(backlog: Backlog) -> None:
     first, second = pending(1), pending(2)
     backlog.add([first, second], whatever_the_room=False)

@@ -121,11 +121,11 @@ def test_each_field_of_the_item_names_the_line_that_made_it(plan: Plan) -> None:
 
 
 def test_fields_are_told_with_what_becomes_of_them(plan: Plan) -> None:
-    told = explained(plan, get([*signed(phone="7", txt="x"), ("label", "l"), ("mystery", "m"), ("delay", "0")]))
+    told = explained(plan, get([*signed(phone="7", txt="x"), ("label", "l"), ("mystery", "m"), ("hex", "0")]))
     fates = {each.name: each.fate for each in told.fields}
     assert fates["phone"] == "mapped"
     assert fates["label"].startswith("ignored: ")
-    assert fates["delay"].startswith("refused: ")
+    assert fates["hex"].startswith("refused: ")
     assert fates["mystery"] == "unknown: not looked at"
 
 

@@ -67,7 +67,7 @@ def send(plan: Plan, **parameters: Any) -> tuple[Exchange, str]:
         ({"expiry_txt": "a\0b", "sending_method": "viber"}, -1, "PARAM ERROR (expiry_txt)"),
         ({"delay": "10081"}, -1, "PARAM ERROR (delay)"),
         ({"delay": "soon"}, -1, "PARAM ERROR (delay)"),
-        ({"delay": "5"}, -3, "NOT SUPPORTED (delay)"),
+        ({"delay": "-1"}, -1, "PARAM ERROR (delay)"),
         ({"hex": "1"}, -3, "NOT SUPPORTED (hex)"),
         ({"hex": "2"}, -1, "PARAM ERROR (hex)"),
         # The first failure in the documented order is the one that is told.
@@ -104,6 +104,7 @@ def test_refused_parameter(plan: Plan, parameters: dict[str, Any], code: int, te
         {"dlr_timeout": "60"},
         {"dlr_timeout": "86400"},
         {"delay": "0", "hex": "0", "dlr": "0"},
+        {"delay": "10080"},
         {"p_transaction_id": "a/b c-Ж"},
         {"pref": "x", "udh": "y", "group_id": "z", "label": "w", "anything": "else"},
     ],

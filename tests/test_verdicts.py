@@ -190,6 +190,33 @@ def test_a_button_and_the_sms_instead(tmp_path: Path) -> None:
     assert {"fallbacks", "messageData", "ttl"}.isdisjoint(sms)
 
 
+def test_a_delayed_message_waits_for_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the gateway is restarted meanwhile; a minute is a fraction of a second here."""
+    monkeypatch.setattr("gateway.mapping.dialect.MINUTE", 600)
+    with running_sandbox() as sandbox:
+        with running_gateway(tmp_path, sandbox.url) as address:
+            assert send(address, "380500000217", delay="3").text == OK
+            assert send(address, "380500000216", delay="1").text == OK
+            assert send(address, "380500000218").text == OK
+            assert [each["to"] for each in sandbox.received] == ["380500000218"]
+            eventually(lambda: len(sandbox.received) == 2)
+        with running_gateway(tmp_path, sandbox.url):
+            eventually(lambda: len(sandbox.received) == 3)
+        assert [each["to"] for each in sandbox.received] == ["380500000218", "380500000216", "380500000217"]
+        for phone, delay in (("380500000216", 600), ("380500000217", 1800)):
+            accepted_at, settled_at = times(tmp_path, phone)
+            assert delay <= settled_at - accepted_at < delay + 2000
+
+
+def times(folder: Path, phone: str) -> tuple[int, int]:
+    """When the message to a number was accepted and settled, in milliseconds."""
+    with sqlite3.connect(folder / "gateway.db") as database:
+        row = database.execute("SELECT accepted_at, settled_at FROM messages WHERE recipient = ?", (phone,)).fetchone()
+    database.close()
+    found: tuple[int, int] = row
+    return found
+
+
 def test_what_was_accepted_goes_on_after_a_restart(tmp_path: Path) -> None:
     address = free_address()
     with running_gateway(tmp_path, f"http://{address}", wait=0.1) as gateway:

@@ -62,7 +62,8 @@ class Message:
     """One recipient, one content; its ``id`` is Messagio's ``msg_id`` and SMSBAT's ``customerMessageId``.
 
     ``recipient`` is echoed as the client sent it, ``digits`` is what numbers are compared by.
-    ``ttl`` is in seconds from ``accepted_at``, which is in milliseconds since the epoch.
+    It is sent at ``due_at`` and not before, and has ``ttl`` seconds from then on; ``accepted_at`` and ``due_at`` are in
+    milliseconds since the epoch.
     """
 
     id: str
@@ -79,11 +80,12 @@ class Message:
     reference: str | None
     report: bool
     accepted_at: int
+    due_at: int
 
     @property
     def expires_at(self) -> int:
         """The moment, in milliseconds since the epoch, after which it is not submitted any more."""
-        return self.accepted_at + self.ttl * 1000
+        return self.due_at + self.ttl * 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,9 @@ class SendOperation:
             await self._store.accept(exchange.messages, account.smsbat)
         except StoreUnavailable as error:
             raise Refusal("temporary") from error
+        if exchange.messages[0].due_at > exchange.messages[0].accepted_at:
+            sender.hold(exchange.messages)
+            return exchange.accept()
         outcome = await sender.submit(exchange.messages, account, max(0.0, deadline - time.monotonic()))
         receipts = [outcome] * len(exchange.messages) if isinstance(outcome, Receipt) else outcome
         return exchange.settle(receipts)

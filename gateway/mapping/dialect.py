@@ -20,6 +20,8 @@ from gateway.wire.forms import Fields
 
 #: Names in an answer's scope besides the parameters.
 _RESULT_NAMES = ("messages", "parameter")
+#: In milliseconds.
+MINUTE = 60_000
 _CONTENT_NAMES = tuple(field.name for field in fields(Content))
 _NO_FIELDS = Fields({})
 
@@ -37,7 +39,9 @@ class MessagePlan:
         """One message for each recipient, in request order, all of one submission."""
         part = {name: value.evaluate(values) for name, value in self.values.items()}
         recipients = part.pop("recipient")
-        common = {**part, "account": account.name, "dialect": dialect, "accepted_at": now, "submission": new_id()}
+        due_at = now + (part.pop("delay") or 0) * MINUTE
+        common = {**part, "account": account.name, "dialect": dialect, "accepted_at": now, "due_at": due_at}
+        common["submission"] = new_id()
         common["report"] = bool(common["report"])
         content = {name: common.pop(name) for name in _CONTENT_NAMES}
         common["content"] = Content(**{**content, "text": content["text"] or ""})
@@ -69,6 +73,8 @@ class EndpointPlan:
 
     def is_meant(self, fields: Fields) -> bool:
         """Whether its guard over the raw parameters holds."""
+        if not self.guard_names:
+            return True
         raw = {name: (fields.last(name.encode()) or b"").decode("utf-8", "replace") for name in self.guard_names}
         return self.meant(raw, fields)
 

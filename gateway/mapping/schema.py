@@ -126,6 +126,7 @@ class MessageBinding(Section):
     ttl: Tree = Field(description="Seconds that the message has.")
     reference: Tree = Field(None, description="The partner's own id, returned in reports.")
     report: Tree = Field(False, description="Whether the partner wants reports.")
+    delay: Tree = Field(0, description="Minutes that the gateway holds it before it is sent.")
     button_text: Tree = Field(None, description="Caption of a Viber button.")
     button_link: Tree = Field(None, description="Where the button leads.")
     fallback_text: Tree = Field(None, description="Text of the SMS that replaces an undelivered Viber message.")

@@ -21,6 +21,7 @@ class Backlog:
     def __init__(self, room: int = ROOM) -> None:
         self.room = room
         self.overflowed = False
+        self.reading_wanted = False
         self._waiting: deque[Pending] = deque()
         self._known: dict[str, Pending] = {}
         self._forgotten_meanwhile: list[str] | None = None
@@ -31,13 +32,19 @@ class Backlog:
 
     @property
     def full(self) -> bool:
-        """Whether new messages stay on disk for now."""
-        return self.overflowed or len(self._known) >= self.room
+        """Whether new messages stay on disk for now, behind those that wait there already."""
+        return self.overflowed or self.crowded
+
+    @property
+    def crowded(self) -> bool:
+        """Whether memory holds as many messages as it may."""
+        return len(self._known) >= self.room
 
     @property
     def wants_more(self) -> bool:
-        """Whether there is room again for what stayed on disk."""
-        return self.overflowed and self._forgotten_meanwhile is None and len(self._known) <= self.room // 2
+        """Whether there is room for what only the store has, if it has anything."""
+        wanted = self.overflowed or self.reading_wanted
+        return wanted and self._forgotten_meanwhile is None and len(self._known) <= self.room // 2
 
     def add(self, pending: Sequence[Pending], whatever_the_room: bool) -> list[Pending]:
         """Take new messages, stored already, and return them as they are known from here on.
@@ -91,7 +98,7 @@ class Backlog:
 
     def begin_refill(self) -> None:
         """The store is being read: what it says may be older than what is forgotten from now on."""
-        self._forgotten_meanwhile, self._missed_meanwhile = [], False
+        self._forgotten_meanwhile, self._missed_meanwhile, self.reading_wanted = [], False, False
 
     def end_refill(self, found: Sequence[Pending], exhausted: bool) -> None:
         """Queue what the store still had; ``exhausted`` when that was all of it."""

@@ -33,6 +33,8 @@ log = structlog.get_logger("gateway.sender")
 STOP_TIMEOUT = 10.0
 #: Seconds before a runner that failed, or a store that could not be read, is tried again.
 RETRY_DELAY = 1.0
+#: Seconds after which the clock is asked again whether held messages are due.
+LONGEST_ALARM = 60.0
 
 
 def now_ms() -> int:
@@ -67,6 +69,8 @@ class Sender:
         self._pause = Pause()
         self._times_denied = 0
         self._changed = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0
 
     async def start(self) -> None:
         """Take up what an earlier run left on disk, and begin."""
@@ -77,14 +81,16 @@ class Sender:
     async def stop(self) -> None:
         """Let calls in flight end, and leave the rest on disk for the next start."""
         self._runner.cancel()
+        if self._alarm is not None:
+            self._alarm.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT)
         await self._client.aclose()
 
     @property
     def backed_up(self) -> bool:
-        """Whether new messages would wait on disk behind older ones."""
-        return self._backlog.full
+        """Whether there is no room in memory for messages that may have to be withdrawn."""
+        return self._backlog.crowded
 
     async def submit(self, messages: Sequence[Message], account: Account, wait: float) -> list[Receipt] | Receipt:
         """Queue stored messages and wait so many seconds for the verdicts.
@@ -119,6 +125,26 @@ class Sender:
             self._backlog.stayed_on_disk()
         self._forget(pending)
         return written
+
+    def hold(self, messages: Sequence[Message]) -> None:
+        """Stored messages that are due later: they stay on disk until then."""
+        self._expect(messages[0].due_at)
+
+    def _expect(self, due_at: int | None) -> None:
+        """Read the store when the next held message is due; one alarm is set at a time, for the earliest."""
+        if due_at is None or (self._alarm is not None and self._alarm_at <= due_at):
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = due_at
+        # The wall clock may be set meanwhile, so that the alarm asks it again from time to time.
+        delay = min(max(0.0, (due_at - now_ms()) / 1000), LONGEST_ALARM)
+        self._alarm = asyncio.get_running_loop().call_later(delay, self._held_are_due)
+
+    def _held_are_due(self) -> None:
+        self._alarm = None
+        self._backlog.reading_wanted = True
+        self._changed.set()
 
     def _forget(self, pending: Iterable[Pending]) -> None:
         self._backlog.forget(each.message.id for each in pending)
@@ -186,7 +212,8 @@ class Sender:
         self._backlog.begin_refill()
         found: list[Message] | None = None
         try:
-            found = await self._store.unsettled(self.name, self._backlog.room)
+            found = await self._store.unsettled(self.name, now_ms(), self._backlog.room)
+            self._expect(await self._store.next_due(self.name, now_ms()))
         except StoreUnavailable as error:
             log.error("what waits on disk can't be read yet", smsbat=self.name, error=str(error))
             self._wake_after(RETRY_DELAY)

@@ -78,9 +78,13 @@ class MessageStore:
         """Store where messages ended; those that ended before stay as they are."""
         await self._writer.write(_SETTLE, [_settled_row(each, now) for each in settled])
 
-    async def unsettled(self, smsbat: str, limit: int) -> list[Message]:
-        """The oldest messages that are still to be submitted under an SMSBAT login."""
-        return await self._read(self._unsettled, smsbat, limit)
+    async def unsettled(self, smsbat: str, now: int, limit: int) -> list[Message]:
+        """The oldest messages that are still to be submitted under an SMSBAT login, and are due by ``now``."""
+        return await self._read(self._unsettled, smsbat, now, limit)
+
+    async def next_due(self, smsbat: str, now: int) -> int | None:
+        """When the first of the messages held until after ``now`` is due."""
+        return await self._read(self._next_due, smsbat, now)
 
     async def unsettled_counts(self) -> dict[str, int]:
         """How many messages are still to be submitted, by SMSBAT login."""
@@ -92,8 +96,15 @@ class MessageStore:
         except (SQLAlchemyError, OSError) as error:
             raise StoreUnavailable(f"not read: {type(error).__name__}") from error
 
-    def _unsettled(self, smsbat: str, limit: int) -> list[Message]:
-        query = select(messages).where(_IS_UNSETTLED, messages.c.smsbat == smsbat).order_by(messages.c.id).limit(limit)
+    def _next_due(self, smsbat: str, now: int) -> int | None:
+        held = (_IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at > now)
+        with self._engine.connect() as connection:
+            first: int | None = connection.scalar(select(func.min(messages.c.due_at)).where(*held))
+            return first
+
+    def _unsettled(self, smsbat: str, now: int, limit: int) -> list[Message]:
+        due = (_IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at <= now)
+        query = select(messages).where(*due).order_by(messages.c.id).limit(limit)
         with self._engine.connect() as connection:
             return [message for row in connection.execute(query) if (message := _readable(row))]
 
@@ -122,7 +133,7 @@ def _row(message: Message, smsbat: str) -> dict[str, Any]:
         "content": orjson.dumps(message.content).decode(),
         "state": State.ACCEPTED.value,
         "accepted_at": message.accepted_at,
-        "due_at": message.accepted_at,
+        "due_at": message.due_at,
         "expires_at": message.expires_at,
     }
 
@@ -148,10 +159,11 @@ def _message(row: Row[Any]) -> Message:
         recipient=row.recipient,
         digits=row.digits,
         content=Content(**orjson.loads(row.content)),
-        ttl=(row.expires_at - row.accepted_at) // 1000,
+        ttl=(row.expires_at - row.due_at) // 1000,
         reference=row.reference,
         report=row.report,
         accepted_at=row.accepted_at,
+        due_at=row.due_at,
     )
 
 
