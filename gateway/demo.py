@@ -30,7 +30,8 @@ EXAMPLE = "user=onvUser&from=Sender&phone=79041231231&txt=hello&sign=ac748f3290d
 def run_demo(mappings: Path, database: str, port: int, operator_port: int, sandbox_port: int) -> None:
     """Serve until Ctrl-C. Raises ``ConfigurationError`` when it can't start."""
     configure_logging("console", "warning")
-    files = [*sorted(mappings.glob("messagio.yaml")), mappings / "smsbat.yaml", mappings / "demo" / "accounts.yaml"]
+    own_accounts = {mappings / "accounts.yaml"}
+    files = [*sorted({*mappings.glob("*.yaml")} - own_accounts), mappings / "demo" / "accounts.yaml"]
     plan = _towards(load(files), sandbox_port)
     commentary = Commentary()
     sandbox = Sandbox(SandboxOptions(), commentary.smsbat_got)

@@ -110,6 +110,15 @@ def test_no_secret_is_shown(plan: Plan) -> None:
         assert SECRET not in repr(explained(plan, raw))
 
 
+def test_a_raw_secret_in_place_of_a_signature_is_not_shown(plan: Plan) -> None:
+    for given in (SECRET, SECRET + "x"):
+        body = f"user=onvUser&sign={given}&from=S&phone=380501234567&sending_method=viber&txt=x".encode()
+        told = explained(plan, post(body, target=b"/api/SendMessage"))
+        assert told.signature is not None
+        assert (told.signature.matches is not None) == (given == SECRET)
+        assert SECRET not in repr(told)
+
+
 def test_each_field_of_the_item_names_the_line_that_made_it(plan: Plan) -> None:
     told = explained(plan, get(signed(phone="79041231231", txt="hello", sending_method="viber")))
     assert told.signature is not None

@@ -44,9 +44,13 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a message says. A button has a text and a link; ``fallback_text`` is for an SMS instead of Viber."""
+    """What a message says: a text, a picture (its public address), or both.
 
-    text: str
+    A button has a text and a link; ``fallback_text`` is for an SMS instead of Viber.
+    """
+
+    text: str | None
+    image: str | None = None
     button_text: str | None = None
     button_link: str | None = None
     fallback_text: str | None = None
@@ -54,7 +58,7 @@ class Content:
     @property
     def plain(self) -> bool:
         """Text alone, without anything that only a rich Viber message can show."""
-        return self.button_text is None
+        return self.button_text is None and self.image is None
 
 
 @dataclass(frozen=True, slots=True)

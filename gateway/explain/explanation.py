@@ -15,7 +15,6 @@ from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
 from gateway.wire.forms import Fields
 from gateway.wire.raw_http import Request
-from gateway.wire.signatures import matches, md5_signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +98,19 @@ def _tell_signature(told: Explanation, plan: Plan, exchange: Exchange, request: 
     ]
     matching = _matching_secret(identity, fields, exchange) if identity else None
     mistakes = _mistakes(plan, exchange, identity, request) if matching is None else []
-    told.signature = SignatureCheck([*shown, "<secret>"], given.decode("ascii", "replace"), matching, mistakes)
+    told.signature = SignatureCheck([*shown, "<secret>"], _given(exchange, given), matching, mistakes)
+
+
+def _given(exchange: Exchange, signature: bytes) -> str:
+    """The signature as sent, unless the dialect allows the secret itself in its place."""
+    return "<not shown: may be the secret>" if exchange.dialect.authenticator.or_secret else _shown(signature)
 
 
 def _matching_secret(identity: Identity, fields: Fields, exchange: Exchange) -> str | None:
     authenticator = exchange.dialect.authenticator
     signed, given = authenticator.signed(fields), fields.last(authenticator.signature) or b""
     for number, secret in enumerate(dict.fromkeys(identity.secrets), start=1):
-        if matches(given, md5_signature(signed, secret)):
+        if authenticator.proves(given, signed, secret):
             return f"secret {number} of account '{identity.account.name}'"
     return None
 
@@ -141,6 +145,8 @@ def _charset(exchange: Exchange) -> str:
     file, fields = exchange.dialect.file, exchange.fields
     if fields is not None and fields.unicode:
         return "utf-8 (JSON strings)"
+    if file.charset is None:
+        return "utf-8"
     return str(exchange.values.get(file.charset.parameter) or file.charset.default)
 
 
@@ -152,6 +158,10 @@ def _fields(exchange: Exchange, fields: Fields) -> list[FieldRead]:
         row = rows.get(name)
         fate = f"{row.fate}{': ' + row.why if row.why else ''}" if row else "unknown: not looked at"
         origin = str(exchange.dialect.source.origin(("parameters", name))) if row else ""
+        if raw_name == exchange.dialect.authenticator.signature:
+            shown = _given(exchange, values[-1])
+            told.append(FieldRead(name, shown, shown, fate, origin))
+            continue
         told.append(FieldRead(name, _joined(values), exchange.values.get(name), fate, origin))
     return told
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,18 +19,22 @@ _NOBODY = (secrets.token_bytes(16), secrets.token_bytes(16))
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """Scheme ``md5``: hex md5 over the raw values in order and the secret (wire: messagio.md, A4)."""
+    """Scheme ``md5``: hex md5 over the raw values in order and the secret (wire: messagio.md, A4).
+
+    Scheme ``secret-or-md5``: the same, or the raw secret in its place (wire: messagio.md, part B; seed 000).
+    """
 
     login: bytes
     signature: bytes
     over: tuple[tuple[bytes, bool], ...]
+    or_secret: bool
 
     @classmethod
     def of(cls, file: DialectFile) -> Authenticator:
         """The authenticator that a dialect file describes."""
         named = file.authentication
         over = tuple((name.encode(), name in file.parameters and file.parameters[name].many) for name in named.over)
-        return cls(named.login.encode(), named.signature.encode(), over)
+        return cls(named.login.encode(), named.signature.encode(), over, named.scheme == "secret-or-md5")
 
     def authenticate(self, fields: Fields, identities: Mapping[bytes, Identity]) -> tuple[Identity, Fields]:
         """The identity, and the fields as they are to be read afterwards. Raises ``Refusal``."""
@@ -39,10 +44,15 @@ class Authenticator:
         identity = identities.get(login)
         signed = self.signed(fields)
         first, second = identity.secrets if identity else _NOBODY
-        matched = matches(signature, md5_signature(signed, first)) | matches(signature, md5_signature(signed, second))
+        matched = self.proves(signature, signed, first) | self.proves(signature, signed, second)
         if identity is None or not matched:
             raise Refusal("authentication")
         return identity, _decoded(fields) if fields.unicode and identity.json_percent_encoded else fields
+
+    def proves(self, signature: bytes, signed: list[bytes], secret: bytes) -> bool:
+        """Whether a signature over these values was made with this secret; in constant time."""
+        is_secret = self.or_secret & hmac.compare_digest(signature, secret)
+        return matches(signature, md5_signature(signed, secret)) | is_secret
 
     def signed(self, fields: Fields) -> list[bytes]:
         """The raw values that a signature covers, in order, without the secret."""

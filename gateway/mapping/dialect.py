@@ -44,7 +44,7 @@ class MessagePlan:
         common["submission"] = new_id()
         common["report"] = bool(common["report"])
         content = {name: common.pop(name) for name in _CONTENT_NAMES}
-        common["content"] = Content(**{**content, "text": content["text"] or ""})
+        common["content"] = Content(**content)
         listed = recipients if isinstance(recipients, list) else [recipients]
         return [
             Message(id=new_id(), position=i, recipient=each, digits=only_digits(each), **common)
@@ -122,13 +122,14 @@ class DialectPlan:
 
     def check(self, fields: Fields, values: dict[str, Any]) -> None:
         """Put every parameter's value into ``values``, in the order of the file. Raises ``Refusal`` at a bad one."""
-        codec = "utf-8" if fields.unicode else self.file.charset.default
+        charset = self.file.charset
+        codec = charset.default if charset and not fields.unicode else "utf-8"
         for parameter in self.parameters:
             if parameter.never_required and parameter.raw not in fields.values:
                 values[parameter.name] = parameter.spec.default
                 continue
             value = values[parameter.name] = parameter.read(codec, values, fields)
-            if parameter.name == self.file.charset.parameter and value is not None and not fields.unicode:
+            if charset and parameter.name == charset.parameter and value is not None and not fields.unicode:
                 codec = value
 
     def accept(self, endpoint: EndpointPlan, values: Scope, fields: Fields, messages: Sequence[Message]) -> Answer:
@@ -242,10 +243,14 @@ class _DialectCompiler:
             self._compiler.known_name(name, ("authentication", key), self._names)
         for i, name in enumerate(named.over):
             self._compiler.known_name(name, ("authentication", "over", i), self._names)
-        self._compiler.known_name(self._content.charset.parameter, ("charset", "parameter"), self._names)
+        if self._content.charset:
+            self._compiler.known_name(self._content.charset.parameter, ("charset", "parameter"), self._names)
 
     def _check_codecs(self) -> None:
-        charset, declared = self._content.charset, self._content.parameters.get(self._content.charset.parameter)
+        charset = self._content.charset
+        if charset is None:
+            return
+        declared = self._content.parameters.get(charset.parameter)
         named = declared.values if declared and isinstance(declared.values, dict) else {}
         self._codec(charset.default, ("charset", "default"))
         for word, codec in named.items():

@@ -49,7 +49,9 @@ class Limits(Section):
 class Authentication(Section):
     """How a request proves whose it is. The scheme is code, its ingredients are named here."""
 
-    scheme: Literal["md5"] = Field(description="`md5`: hex md5 over raw values in order, then the secret.")
+    scheme: Literal["md5", "secret-or-md5"] = Field(
+        description="`md5`: hex md5 over raw values in order, then the secret. `secret-or-md5`: or the secret itself."
+    )
     login: str = Field(description="Parameter with the account's name in this dialect.")
     signature: str = Field(description="Parameter with the signature.")
     over: list[str] = Field(min_length=1, description="Parameters whose raw bytes are signed, in this order.")
@@ -127,6 +129,7 @@ class MessageBinding(Section):
     reference: Tree = Field(None, description="The partner's own id, returned in reports.")
     report: Tree = Field(False, description="Whether the partner wants reports.")
     delay: Tree = Field(0, description="Minutes that the gateway holds it before it is sent.")
+    image: Tree = Field(None, description="Public address of a picture.")
     button_text: Tree = Field(None, description="Caption of a Viber button.")
     button_link: Tree = Field(None, description="Where the button leads.")
     fallback_text: Tree = Field(None, description="Text of the SMS that replaces an undelivered Viber message.")
@@ -213,7 +216,7 @@ class DialectFile(Section):
     title: str = Field(description="Name for people.")
     below: str = Field("/", pattern=r"^/", description="Every path below this is answered in this dialect.")
     limits: Limits
-    charset: Charset
+    charset: Charset | None = Field(None, description="Without it every text is UTF-8.")
     authentication: Authentication
     documented: list[str] = Field(description="Every parameter the vendor documents or its clients send.")
     parameters: dict[str, Parameter]

@@ -24,10 +24,12 @@ def run_sandbox(address: str, options: dict[str, Any]) -> None:
         raise ConfigurationError(f"--fault must be one of {', '.join(Fault)}")
     sandbox = Sandbox(SandboxOptions(**{**options, "fault": Fault(options["fault"]) if options["fault"] else None}))
     bound = bind(address)
-    typer.echo(f"Sandbox SMSBAT on http://{address}; --help lists the recipient numbers with a behaviour of their own.")
 
     async def program(stop: asyncio.Event) -> None:
         async with listening(sandbox.app, bound):
+            typer.echo(
+                f"Sandbox SMSBAT on http://{address}; --help lists the recipient numbers with a behaviour of their own"
+            )
             await stop.wait()
 
     run_until_stopped(program)

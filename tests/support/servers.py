@@ -127,7 +127,11 @@ def accounts(url: str, smsbat: dict[str, Any] | None = None, **account: Any) -> 
         "demo": True,
         "smsbat": {"main": {"url": url, "key": "sandbox-key", **(smsbat or {})}},
         "accounts": {
-            name: {"smsbat": "main", "logins": {"messagio": {"login": login, "secrets": secrets}}, **account}
+            name: {
+                "smsbat": "main",
+                "logins": {each: {"login": login, "secrets": secrets} for each in ("messagio", "smsbat-compat")},
+                **account,
+            }
             for name, (login, secrets) in LOGINS.items()
         },
     }
@@ -136,7 +140,7 @@ def accounts(url: str, smsbat: dict[str, Any] | None = None, **account: Any) -> 
 def write_mappings(folder: Path, content: dict[str, Any]) -> Path:
     """A mappings folder with the shipped dialects and these accounts. JSON is YAML."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("messagio.yaml", "smsbat.yaml"):
+    for name in ("messagio.yaml", "smsbat-compat.yaml", "smsbat.yaml"):
         (folder / name).write_text((MAPPINGS / name).read_text())
     (folder / "accounts.yaml").write_text(json.dumps(content))
     return folder
