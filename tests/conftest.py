@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gateway.logs import configure_logging
 from gateway.settings import Address
@@ -14,6 +15,9 @@ from tests.support.raw import Response, exchange
 from tests.support.servers import RunningSandbox, eventually, running_gateway, running_sandbox
 
 configure_logging("json", "error")
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def test_smsbat_away_under_load(tmp_path: Path) -> None:
     with running_gateway(tmp_path, f"http://{smsbat}", wait=0.5) as address:
         books = run_load(address, phones, connections=64)
         assert (sorted(books.accepted), books.broken) == (phones, 0)
-        assert books.longest < 2.0
+        assert books.longest < 5.0
         with running_sandbox(smsbat) as sandbox:
             eventually(lambda: times_received(sandbox) == dict.fromkeys(phones, 1))
 

@@ -22,7 +22,7 @@ ANY_PORT = "127.0.0.1:0"
 Result = TypeVar("Result")
 
 
-def eventually(condition: Callable[[], Result], seconds: float = 20.0) -> Result:
+def eventually(condition: Callable[[], Result], seconds: float = 30.0) -> Result:
     """Wait until a condition holds, and return what it gave."""
     deadline = time.monotonic() + seconds
     while not (result := condition()):
