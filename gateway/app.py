@@ -51,7 +51,7 @@ async def gateway(
 @contextlib.asynccontextmanager
 async def _store(database: str) -> AsyncIterator[MessageStore]:
     engine = open_engine(database)
-    async with sole_ownership(database):
+    async with sole_ownership(engine):
         await asyncio.to_thread(migrate, engine)
         writer = GroupCommitWriter(engine)
         try:

@@ -76,8 +76,8 @@ def message(number: int) -> Message:
 def test_a_message_comes_back_as_it_was(engine: Engine) -> None:
     async def scenario(store: MessageStore) -> None:
         await store.accept([MESSAGE], "main")
-        assert await store.unsettled("main", NOW, 10) == [MESSAGE]
-        assert await store.unsettled("other", NOW, 10) == []
+        assert (await store.unsettled("main", NOW, 10)).messages == [MESSAGE]
+        assert (await store.unsettled("other", NOW, 10)).messages == []
         assert await store.unsettled_counts() == {"main": 1}
 
     run(engine, scenario)
@@ -87,11 +87,11 @@ def test_held_messages_are_found_when_they_are_due(engine: Engine) -> None:
     async def scenario(store: MessageStore) -> None:
         late, later = NOW + 60_000, NOW + 120_000
         await store.accept([replace(message(1), due_at=later), replace(message(2), due_at=late), message(3)], "main")
-        assert [each.id for each in await store.unsettled("main", NOW, 10)] == ["id-00003"]
+        assert [each.id for each in (await store.unsettled("main", NOW, 10)).messages] == ["id-00003"]
         assert await store.next_due("main", NOW) == late
-        assert [each.id for each in await store.unsettled("main", late, 10)] == ["id-00002", "id-00003"]
+        assert [each.id for each in (await store.unsettled("main", late, 10)).messages] == ["id-00002", "id-00003"]
         assert (await store.next_due("main", late), await store.next_due("main", later)) == (later, None)
-        assert (await store.unsettled("main", later, 1))[0].expires_at == later + MESSAGE.ttl * 1000
+        assert (await store.unsettled("main", later, 1)).messages[0].expires_at == later + MESSAGE.ttl * 1000
 
     run(engine, scenario)
 
@@ -101,7 +101,7 @@ def test_whoever_settles_first_wins(engine: Engine) -> None:
         await store.accept([message(1), message(2)], "main")
         await store.settle([Settled("id-00001", State.WITHDRAWN)], 5)
         await store.settle([Settled.by("id-00001", Receipt(Outcome.ACCEPTED, "7"))], 6)
-        assert [each.id for each in await store.unsettled("main", NOW, 10)] == ["id-00002"]
+        assert [each.id for each in (await store.unsettled("main", NOW, 10)).messages] == ["id-00002"]
 
     run(engine, scenario)
     with engine.connect() as connection:
@@ -117,7 +117,7 @@ def test_concurrent_writes_share_transactions(engine: Engine) -> None:
 
     async def scenario(store: MessageStore) -> None:
         await asyncio.gather(*(store.accept([message(number)], "main") for number in range(500)))
-        assert len(await store.unsettled("main", NOW, 1000)) == 500
+        assert len((await store.unsettled("main", NOW, 1000)).messages) == 500
 
     run(engine, scenario)
     assert len(commits) < 100
@@ -130,7 +130,11 @@ def test_a_bad_row_fails_alone(engine: Engine) -> None:
             *(store.accept([message(number)], "main") for number in (2, 1, 3)), return_exceptions=True
         )
         assert [type(result) for result in results] == [type(None), RowRefused, type(None)]
-        assert [each.id for each in await store.unsettled("main", NOW, 10)] == ["id-00001", "id-00002", "id-00003"]
+        assert [each.id for each in (await store.unsettled("main", NOW, 10)).messages] == [
+            "id-00001",
+            "id-00002",
+            "id-00003",
+        ]
 
     run(engine, scenario)
 
@@ -142,7 +146,7 @@ def test_a_value_that_no_database_holds_does_not_end_the_writer(engine: Engine) 
             with pytest.raises(RowRefused):
                 await store.settle([Settled.by("id-00001", receipt)], 5)
         await store.settle([Settled.by("id-00001", Receipt(Outcome.ACCEPTED, "5"))], 5)
-        assert await store.unsettled("main", NOW, 10) == []
+        assert (await store.unsettled("main", NOW, 10)).messages == []
 
     run(engine, scenario)
 
@@ -152,7 +156,10 @@ def test_a_row_spoilt_by_hand_keeps_no_other_from_going_out(engine: Engine) -> N
         await store.accept([message(1), message(2)], "main")
         with engine.begin() as connection:
             connection.exec_driver_sql("UPDATE messages SET content = '{}' WHERE id = 'id-00001'")
-        assert [each.id for each in await store.unsettled("main", NOW, 10)] == ["id-00002"]
+        assert [each.id for each in (await store.unsettled("main", NOW, 10)).messages] == ["id-00002"]
+        # Left out, it is no sign that the reading has come to the end.
+        assert not (await store.unsettled("main", NOW, 2)).exhausted
+        assert (await store.unsettled("main", NOW, 3)).exhausted
 
     run(engine, scenario)
 

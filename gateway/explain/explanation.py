@@ -158,11 +158,10 @@ def _fields(exchange: Exchange, fields: Fields) -> list[FieldRead]:
         row = rows.get(name)
         fate = f"{row.fate}{': ' + row.why if row.why else ''}" if row else "unknown: not looked at"
         origin = str(exchange.dialect.source.origin(("parameters", name))) if row else ""
-        if raw_name == exchange.dialect.authenticator.signature:
-            shown = _given(exchange, values[-1])
-            told.append(FieldRead(name, shown, shown, fate, origin))
-            continue
-        told.append(FieldRead(name, _joined(values), exchange.values.get(name), fate, origin))
+        is_signature = raw_name == exchange.dialect.authenticator.signature
+        shown = _given(exchange, values[-1]) if is_signature else _joined(values)
+        value = shown if is_signature else exchange.values.get(name)
+        told.append(FieldRead(name, shown, value, fate, origin))
     return told
 
 

@@ -15,7 +15,7 @@ import structlog
 
 from gateway.core.ids import MessageIds
 from gateway.errors import Refusal
-from gateway.inbound.body import Body, ClientGone, Event, Receive
+from gateway.inbound.body import Body, ClientGone, Event, Headers, Receive
 from gateway.inbound.send import SendOperation
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
@@ -42,13 +42,14 @@ class LegacyApp:
         """Serve one request."""
         started = time.perf_counter()
         exchange = Exchange(self._plan.dialect_at(scope["path"]))
-        body = Body(receive, dict(scope["headers"]))
+        headers = dict(scope["headers"])
+        body = Body(receive, headers)
         try:
-            answer = await self._answer(exchange, scope, body)
+            answer = await self._answer(exchange, scope, headers, body)
         except ClientGone:
             return
-        headers = [*answer.headers, (b"connection", b"close")] if body.left_unread else answer.headers
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        told = [*answer.headers, (b"connection", b"close")] if body.left_unread else answer.headers
+        await send({"type": "http.response.start", "status": answer.status, "headers": told})
         await send({"type": "http.response.body", "body": answer.body})
         self._tell(exchange, answer, time.perf_counter() - started)
 
@@ -59,9 +60,9 @@ class LegacyApp:
         except Exception:
             log.exception("an answered request could not be told of")
 
-    async def _answer(self, exchange: Exchange, scope: Any, body: Body) -> Answer:
+    async def _answer(self, exchange: Exchange, scope: Any, headers: Headers, body: Body) -> Answer:
         try:
-            return await self._handle(exchange, scope, body)
+            return await self._handle(exchange, scope, headers, body)
         except Refusal as refusal:
             return exchange.refuse(refusal)
         except ClientGone:
@@ -70,8 +71,7 @@ class LegacyApp:
             log.exception("a request failed in an unforeseen way", dialect=exchange.dialect.name)
             return exchange.refuse(Refusal("temporary"))
 
-    async def _handle(self, exchange: Exchange, scope: Any, body: Body) -> Answer:
-        headers = dict(scope["headers"])
+    async def _handle(self, exchange: Exchange, scope: Any, headers: Headers, body: Body) -> Answer:
         method, path, host = scope["method"], scope["path"], host_name(headers.get(b"host", b""))
         try:
             exchange.route(method, path, host)

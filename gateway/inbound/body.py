@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from gateway.errors import Refusal
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
+Headers = Mapping[bytes, bytes]
 
 #: A body over its limit is still read, and thrown away, up to this many bytes: a client that is cut off while it sends
 #: does not read its answer.
@@ -22,7 +23,7 @@ class ClientGone(Exception):
 class Body:
     """The body of one request. ``left_unread``: the client may still send it, so the connection can't be used again."""
 
-    def __init__(self, receive: Receive, headers: dict[bytes, bytes]) -> None:
+    def __init__(self, receive: Receive, headers: Headers) -> None:
         self._receive = receive
         self._announced = int(headers.get(b"content-length") or 0)
         self._waits_for_us = b"expect" in headers

@@ -25,7 +25,7 @@ from gateway.outbound.backlog import Backlog
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
 from gateway.outbound.judgement import Judgement, judge
 from gateway.outbound.pending import Pending, Verdicts, may_have_gone_out
-from gateway.store.messages import MessageStore, Settled
+from gateway.store.messages import MessageStore, Reading, Settled
 
 log = structlog.get_logger("gateway.sender")
 
@@ -35,6 +35,7 @@ STOP_TIMEOUT = 10.0
 RETRY_DELAY = 1.0
 #: Seconds after which the clock is asked again whether held messages are due.
 LONGEST_ALARM = 60.0
+_NOTHING_READ = Reading([], exhausted=False)
 
 
 def now_ms() -> int:
@@ -210,7 +211,7 @@ class Sender:
     async def _refill(self) -> None:
         """Read back what stayed on disk. A store in trouble is asked again later."""
         self._backlog.begin_refill()
-        found: list[Message] | None = None
+        found = _NOTHING_READ
         try:
             found = await self._store.unsettled(self.name, now_ms(), self._backlog.room)
             self._expect(await self._store.next_due(self.name, now_ms()))
@@ -218,8 +219,8 @@ class Sender:
             log.error("what waits on disk can't be read yet", smsbat=self.name, error=str(error))
             self._wake_after(RETRY_DELAY)
         finally:
-            pending = [Pending(message, self._account_of(message), maybe_out=True) for message in found or ()]
-            self._backlog.end_refill(pending, exhausted=found is not None and len(found) < self._backlog.room)
+            pending = [Pending(message, self._account_of(message), maybe_out=True) for message in found.messages]
+            self._backlog.end_refill(pending, found.exhausted)
         self._changed.set()
 
     def _account_of(self, message: Message) -> Account:
@@ -315,11 +316,11 @@ class Sender:
 
     def _still_to_settle(self, settled: list[tuple[Pending, Settled]]) -> list[tuple[Pending, Settled]]:
         """Without those refused for the credential whose client stopped waiting meanwhile: they were accepted."""
-        kept = [(pending, each) for pending, each in settled if pending.awaited or not each.for_the_credential]
-        if len(kept) < len(settled):
-            now_held = [pending for pending, each in settled if each.for_the_credential and not pending.awaited]
-            self._again_after(self._backoff(max(1, self._times_denied)), now_held)
-        return kept
+        held = [pending for pending, each in settled if _is_held(pending, each)]
+        if not held:
+            return settled
+        self._again_after(self._backoff(max(1, self._times_denied)), held)
+        return [(pending, each) for pending, each in settled if not _is_held(pending, each)]
 
     async def _stored(self, settled: list[Settled]) -> bool:
         try:
@@ -338,3 +339,7 @@ class Sender:
         if settled[0].receipt is None:
             return False
         return await self._stored([Settled(settled[0].id, settled[0].state)])
+
+
+def _is_held(pending: Pending, settled: Settled) -> bool:
+    return settled.for_the_credential and not pending.awaited

@@ -63,6 +63,14 @@ class Settled:
         return cls(message_id, _STATE_AFTER.get(receipt.outcome, State.REFUSED), receipt)
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Messages still to be submitted; ``exhausted`` when the database has no more of them than these."""
+
+    messages: list[Message]
+    exhausted: bool
+
+
 class MessageStore:
     """Messages on disk. Writing methods return when the rows are durable and raise ``StoreUnavailable``."""
 
@@ -78,7 +86,7 @@ class MessageStore:
         """Store where messages ended; those that ended before stay as they are."""
         await self._writer.write(_SETTLE, [_settled_row(each, now) for each in settled])
 
-    async def unsettled(self, smsbat: str, now: int, limit: int) -> list[Message]:
+    async def unsettled(self, smsbat: str, now: int, limit: int) -> Reading:
         """The oldest messages that are still to be submitted under an SMSBAT login, and are due by ``now``."""
         return await self._read(self._unsettled, smsbat, now, limit)
 
@@ -102,11 +110,13 @@ class MessageStore:
             first: int | None = connection.scalar(select(func.min(messages.c.due_at)).where(*held))
             return first
 
-    def _unsettled(self, smsbat: str, now: int, limit: int) -> list[Message]:
+    def _unsettled(self, smsbat: str, now: int, limit: int) -> Reading:
         due = (_IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at <= now)
         query = select(messages).where(*due).order_by(messages.c.id).limit(limit)
         with self._engine.connect() as connection:
-            return [message for row in connection.execute(query) if (message := _readable(row))]
+            rows = connection.execute(query).all()
+        # Counted before unreadable rows are left out: they are no sign that there are no others.
+        return Reading([message for row in rows if (message := _readable(row))], len(rows) < limit)
 
     def _unsettled_counts(self) -> dict[str, int]:
         query = (

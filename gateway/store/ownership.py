@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator
 
 import structlog
-from sqlalchemy.engine import make_url
+from sqlalchemy import Engine
 
 from gateway.errors import ConfigurationError
 
@@ -21,12 +21,12 @@ _PAUSE = 0.05
 
 
 @contextlib.asynccontextmanager
-async def sole_ownership(database: str) -> AsyncIterator[None]:
-    """Own the database of a URL while the block runs; the kernel ends ownership with the process.
+async def sole_ownership(engine: Engine) -> AsyncIterator[None]:
+    """Own an engine's database while the block runs; the kernel ends ownership with the process.
 
     Raises ``ConfigurationError`` when another process does not let go of it.
     """
-    descriptor = os.open(f"{make_url(database).database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(f"{engine.url.database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         await _lock(descriptor)
         yield
