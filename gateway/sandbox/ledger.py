@@ -57,15 +57,17 @@ class Ledger:
         }
 
     def summary(self) -> dict[str, int]:
-        """The figures that tests and people ask for."""
+        """The figures that tests and people ask for. Any thread may ask."""
+        counts = list(self._by_customer_id.values())
         return {
             "calls": self.calls,
             "largest_call": self.largest_call,
             "too_many": self.too_many,
-            "messages": sum(self._by_customer_id.values()),
-            "doubles": sum(count - 1 for count in self._by_customer_id.values()),
+            "messages": sum(counts),
+            "doubles": sum(counts) - len(counts),
         }
 
     def messages(self) -> list[dict[str, Any]]:
-        """The messages as they came, oldest first, each with the id it was given."""
-        return [{"messageId": int(message_id), **item} for message_id, (item, _) in self._taken.items()]
+        """The messages as they came, oldest first, each with the id it was given. Any thread may ask."""
+        taken = list(self._taken.items())
+        return [{"messageId": int(message_id), **item} for message_id, (item, _) in taken]
