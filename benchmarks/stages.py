@@ -18,7 +18,7 @@ from rich.table import Table
 from starlette.requests import Request as StarletteRequest
 
 from gateway.core.ids import MessageIds
-from gateway.mapping.exchange import Exchange
+from gateway.mapping.exchange import Exchange, fields_of
 from gateway.mapping.loader import load
 from gateway.wire.forms import read_fields
 from gateway.wire.raw_http import Request
@@ -29,6 +29,7 @@ ROUNDS, REPEATS = 60, 100
 FORM = b"application/x-www-form-urlencoded"
 PLAN = load([ROOT / "mappings", ROOT / "mappings" / "demo"])
 DIALECT, IDENTITIES = PLAN.dialects["messagio"], PLAN.accounts.identities
+NO_PICTURES: dict[bytes, str] = {}
 IDS = MessageIds(os.urandom)
 TEXTS = {"hello, ASCII": "hello", "160 Cyrillic letters": "Съешь ещё этих мягких французских булок, да выпей чаю. " * 3}
 
@@ -64,7 +65,8 @@ def whole(request: Request) -> bytes:
     """From the body's bytes to the item for SMSBAT and the answer's bytes."""
     exchange = Exchange(DIALECT)
     exchange.route(request.method, request.path, request.host)
-    exchange.understand(request, IDENTITIES, 1_700_000_000_000, new_id)
+    exchange.identify(fields_of(request, DIALECT), IDENTITIES)
+    exchange.build(NO_PICTURES.get, 1_700_000_000_000, new_id)
     assert exchange.identity
     PLAN.upstream.body([PLAN.upstream.item(exchange.messages[0], exchange.identity.account, 1_700_000_000_000)])
     return exchange.accept().body
@@ -94,7 +96,8 @@ def stages(request: Request) -> dict[str, Callable[[], object]]:
     """Each stage on the results of those before it."""
     exchange = Exchange(DIALECT)
     exchange.route(request.method, request.path, request.host)
-    exchange.understand(request, IDENTITIES, 1_700_000_000_000, new_id)
+    exchange.identify(fields_of(request, DIALECT), IDENTITIES)
+    exchange.build(NO_PICTURES.get, 1_700_000_000_000, new_id)
     fields, endpoint, identity = exchange.fields, exchange.endpoint, exchange.identity
     assert fields
     assert endpoint
@@ -105,7 +108,7 @@ def stages(request: Request) -> dict[str, Callable[[], object]]:
         "route": lambda: DIALECT.route(request.method, request.path, request.host),
         "parse": lambda: read_fields(request.query, request.content_type, request.body),
         "authenticate": lambda: DIALECT.authenticate(fields, IDENTITIES["messagio"]),
-        "check": lambda: DIALECT.check(fields, {}),
+        "check": lambda: DIALECT.check(fields, NO_PICTURES.get, {}),
         "build": lambda: build(exchange.values, account, "messagio", 1_700_000_000_000, new_id),
         "item and JSON": lambda: PLAN.upstream.body(
             [PLAN.upstream.item(exchange.messages[0], account, 1_700_000_000_000)]

@@ -5,57 +5,129 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
 from gateway.console.operator import operator_app
-from gateway.errors import Refusal
+from gateway.errors import Refusal, StoreUnavailable
+from gateway.inbound.album import Album
 from gateway.inbound.app import LegacyApp, Observer, log_exchange
+from gateway.inbound.pictures import PictureApp
 from gateway.inbound.protocol import Unreadable, legacy_protocol
 from gateway.inbound.send import SendOperation
-from gateway.listener import listening
+from gateway.inbound.upload import UploadOperation
+from gateway.listener import bind, listening
 from gateway.mapping.answers import Answer
 from gateway.mapping.loader import Plan
 from gateway.outbound.sender import Sender
+from gateway.settings import Settings, addresses
+from gateway.store.database import Database
 from gateway.store.engine import open_engine
+from gateway.store.media import MediaStore
 from gateway.store.messages import MessageStore
 from gateway.store.migrations import migrate
 from gateway.store.ownership import sole_ownership
+from gateway.store.pictures import PictureStorage, open_storage
+from gateway.store.retention import sweep
 from gateway.store.writer import GroupCommitWriter
+from gateway.tls import Certificate
 
 log = structlog.get_logger("gateway.app")
+
+_DAY = 86_400_000
+#: Seconds between sweeps of what is kept too long.
+_SWEEP_PAUSE = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Where a gateway listens: bound sockets for legacy clients, plain and under TLS, and for the operator."""
+
+    plain: Sequence[socket.socket]
+    operator: socket.socket
+    tls: Sequence[socket.socket] = ()
+    certificate: Certificate | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Doors:
+        """The doors that the settings name. Raises ``ConfigurationError`` when one of them can't be had."""
+        chain, certificate = settings.tls_certificate, None
+        if settings.tls_listen and chain is not None:
+            certificate = Certificate(chain, settings.tls_key or chain, settings.tls_minimum)
+        plain, tls = ([bind(each) for each in addresses(each)] for each in (settings.listen, settings.tls_listen))
+        return cls(plain, bind(settings.operator_listen), tls, certificate)
 
 
 @contextlib.asynccontextmanager
 async def gateway(
-    plan: Plan, database: str, legacy: socket.socket, operator: socket.socket, observer: Observer = log_exchange
+    plan: Plan, settings: Settings, doors: Doors, observer: Observer = log_exchange
 ) -> AsyncIterator[None]:
     """A gateway that serves while the block runs. Raises ``ConfigurationError`` when it can't start."""
     async with contextlib.AsyncExitStack() as stack:
-        store = await stack.enter_async_context(_store(database))
-        senders = {
-            name: Sender(login, plan.upstream, plan.accounts.accounts, store)
-            for name, login in plan.accounts.smsbat.items()
-        }
-        await _warn_of_orphans(store, plan)
-        for sender in senders.values():
-            await sender.start()
-            stack.push_async_callback(sender.stop)
-        app = LegacyApp(plan, SendOperation(store, senders), observer)
-        await stack.enter_async_context(listening(operator_app(), operator))
-        await stack.enter_async_context(listening(app, legacy, legacy_protocol(_unreadable(plan))))
+        storage = open_storage(settings.media)
+        database = await stack.enter_async_context(_database(settings.database))
+        retention = int(settings.media_retention_days * _DAY)
+        album = Album(MediaStore(database), storage, settings.public_url, retention)
+        send = SendOperation(*await _sending(stack, plan, database))
+        app = LegacyApp(plan, {"send": send, "upload": UploadOperation(album)}, album, observer)
+        _run_beside(stack, _sweeping(database, storage, retention))
+        await stack.enter_async_context(listening(operator_app(), [doors.operator]))
+        await _open(stack, doors, PictureApp(album, app), plan)
         yield
 
 
+async def _sending(
+    stack: contextlib.AsyncExitStack, plan: Plan, database: Database
+) -> tuple[MessageStore, dict[str, Sender]]:
+    """The senders, at work, and the store they share."""
+    store = MessageStore(database)
+    senders = {
+        name: Sender(login, plan.upstream, plan.accounts.accounts, store)
+        for name, login in plan.accounts.smsbat.items()
+    }
+    await _warn_of_orphans(store, plan)
+    for sender in senders.values():
+        await sender.start()
+        stack.push_async_callback(sender.stop)
+    return store, senders
+
+
+async def _open(stack: contextlib.AsyncExitStack, doors: Doors, app: PictureApp, plan: Plan) -> None:
+    """Let legacy clients in, at every door to the same application."""
+    protocol = legacy_protocol(_unreadable(plan))
+    if doors.plain:
+        await stack.enter_async_context(listening(app, doors.plain, protocol))
+    if doors.certificate:
+        _run_beside(stack, doors.certificate.watch())
+        await stack.enter_async_context(listening(app, doors.tls, protocol, doors.certificate.context))
+
+
+def _run_beside(stack: contextlib.AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Run something for as long as the gateway serves."""
+    stack.callback(asyncio.create_task(work).cancel)
+
+
+async def _sweeping(database: Database, storage: PictureStorage, retention: int) -> None:
+    while True:
+        try:
+            await sweep(database, storage, time.time_ns() // 1_000_000, retention)
+        except (StoreUnavailable, OSError) as error:
+            log.error("what is kept too long can't be removed yet", error=str(error))
+        await asyncio.sleep(_SWEEP_PAUSE)
+
+
 @contextlib.asynccontextmanager
-async def _store(database: str) -> AsyncIterator[MessageStore]:
-    engine = open_engine(database)
+async def _database(address: str) -> AsyncIterator[Database]:
+    engine = open_engine(address)
     async with sole_ownership(engine):
         await asyncio.to_thread(migrate, engine)
         writer = GroupCommitWriter(engine)
         try:
-            yield MessageStore(engine, writer)
+            yield Database(engine, writer)
         finally:
             await writer.close()
             engine.dispose()
@@ -70,7 +142,7 @@ async def _warn_of_orphans(store: MessageStore, plan: Plan) -> None:
 
 def _unreadable(plan: Plan) -> Unreadable:
     """Bytes that are no HTTP have no path: they are answered in the dialect that answers at ``/``."""
-    dialect = plan.dialect_at("/")
+    dialect = plan.dialect_at("", "/")
 
     def answer(kind: str) -> Answer:
         return dialect.refuse(Refusal(kind))

@@ -10,17 +10,18 @@ from rich.table import Table
 
 from gateway.mapping.coverage import coverage
 from gateway.mapping.dialect import DialectPlan
-from gateway.mapping.loader import load_dialects
+from gateway.mapping.loader import gets_pictures, load_dialects
 from gateway.mapping.source import MappingError
+from gateway.settings import NO_PUBLIC_URL
 
 _COLOURS = {"mapped": "green", "refused": "yellow", "ignored": "dim"}
 
 
-def run_check(directory: Path) -> bool:
+def run_check(directory: Path, public_url: str | None) -> bool:
     """Validate a folder and print what its dialects cover; false when something is wrong."""
     console = Console(highlight=False)
     try:
-        plans = load_dialects([directory])
+        plans, accounts = load_dialects([directory])
     except MappingError as error:
         for problem in error.problems:
             console.print(f"[red]{escape(str(problem))}[/]", soft_wrap=True)
@@ -29,6 +30,8 @@ def run_check(directory: Path) -> bool:
     for plan in plans:
         console.print(_table(plan))
         console.print(f"   {len(plan.file.examples)} worked examples come out as the file says.\n")
+    if public_url is None and accounts is not None and gets_pictures(plans, accounts):
+        console.print(f"[yellow]Note: {NO_PUBLIC_URL}.[/]", soft_wrap=True)
     console.print("[green]All mapping files are in order.[/]")
     return True
 

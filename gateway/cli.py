@@ -48,17 +48,41 @@ def demo(
     sandbox_port: Annotated[int, typer.Option(help="Port of the sandbox SMSBAT.")] = 8082,
     mappings: MappingsOption = None,
     database: Annotated[str, typer.Option(help="Database URL.")] = "sqlite:///demo.db",
+    media: Annotated[str, typer.Option(help="Folder for uploaded pictures.")] = "demo-media",
 ) -> None:
     """Start a gateway with a sandbox SMSBAT behind it and a demo account in front, and show what passes through."""
     from gateway.demo import run_demo
 
-    run_demo(mappings or Path("mappings"), database, port, operator_port, sandbox_port)
+    run_demo(mappings or Path("mappings"), database, media, port, operator_port, sandbox_port)
 
 
 @app.command()
 def serve(
     listen: Annotated[
-        str | None, typer.Option(help="host:port for legacy clients.  [GATEWAY_LISTEN, default: 127.0.0.1:8080]")
+        str | None,
+        typer.Option(help="host:port for legacy clients; several with commas.  [GATEWAY_LISTEN, 127.0.0.1:8080]"),
+    ] = None,
+    tls_listen: Annotated[
+        str | None, typer.Option(help="The same under TLS.  [GATEWAY_TLS_LISTEN, default: none]")
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="PEM file of the certificate chain.  [GATEWAY_TLS_CERTIFICATE]")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="PEM file of its key.  [GATEWAY_TLS_KEY, default: the certificate's file]")
+    ] = None,
+    tls_minimum: Annotated[
+        str | None, typer.Option(help="Oldest TLS version for old clients, 1.0 to 1.3.  [GATEWAY_TLS_MINIMUM, 1.2]")
+    ] = None,
+    public_url: Annotated[
+        str | None, typer.Option(help="Base address where SMSBAT fetches uploaded pictures.  [GATEWAY_PUBLIC_URL]")
+    ] = None,
+    media: Annotated[
+        str | None, typer.Option(help="Folder or s3://bucket/prefix for pictures.  [GATEWAY_MEDIA, default: media]")
+    ] = None,
+    media_retention_days: Annotated[
+        float | None,
+        typer.Option(help="Days that a picture is kept after its last message.  [GATEWAY_MEDIA_RETENTION_DAYS, 365]"),
     ] = None,
     operator_listen: Annotated[
         str | None,
@@ -79,6 +103,13 @@ def serve(
     run_gateway(
         _settings(
             listen=listen,
+            tls_listen=tls_listen,
+            tls_certificate=tls_certificate,
+            tls_key=tls_key,
+            tls_minimum=tls_minimum,
+            public_url=public_url,
+            media=media,
+            media_retention_days=media_retention_days,
             operator_listen=operator_listen,
             mappings=mappings,
             database=database,
@@ -95,7 +126,7 @@ def check(
     """Validate mapping files, run their worked examples, and show what each dialect covers. Exit code 1: problems."""
     from gateway.check import run_check
 
-    sys.exit(0 if run_check(directory) else 1)
+    sys.exit(0 if run_check(directory, _settings().public_url) else 1)
 
 
 @app.command()
@@ -171,10 +202,12 @@ def _settings(**options: Any) -> Any:
     try:
         return Settings(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
-        lines = [f"{_setting(each['loc'])}: {each['msg']}" for each in error.errors()]
+        lines = [_complaint(each["loc"], each["msg"]) for each in error.errors()]
         raise ConfigurationError("\n".join(lines)) from error
 
 
-def _setting(location: tuple[int | str, ...]) -> str:
+def _complaint(location: tuple[int | str, ...], message: str) -> str:
+    if not location:
+        return message.removeprefix("Value error, ")
     name = str(location[0])
-    return f"--{name.replace('_', '-')} / GATEWAY_{name.removeprefix('GATEWAY_').upper()}"
+    return f"--{name.replace('_', '-')} / GATEWAY_{name.removeprefix('GATEWAY_').upper()}: {message}"

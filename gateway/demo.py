@@ -12,7 +12,7 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
-from gateway.app import gateway
+from gateway.app import Doors, gateway
 from gateway.listener import bind, listening
 from gateway.logs import configure_logging
 from gateway.mapping.answers import Answer
@@ -20,6 +20,7 @@ from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan, load
 from gateway.process import run_until_stopped
 from gateway.sandbox.smsbat import Sandbox, SandboxOptions
+from gateway.settings import Settings
 
 #: More messages of a request than this are only hinted at.
 SHOWN_MESSAGES = 3
@@ -27,7 +28,7 @@ SHOWN_MESSAGES = 3
 EXAMPLE = "user=onvUser&from=Sender&phone=79041231231&txt=hello&sign=ac748f3290de34c2bd7aec56f3100e29"
 
 
-def run_demo(mappings: Path, database: str, port: int, operator_port: int, sandbox_port: int) -> None:
+def run_demo(mappings: Path, database: str, media: str, port: int, operator_port: int, sandbox_port: int) -> None:
     """Serve until Ctrl-C. Raises ``ConfigurationError`` when it can't start."""
     configure_logging("console", "warning")
     own_accounts = {mappings / "accounts.yaml"}
@@ -35,11 +36,14 @@ def run_demo(mappings: Path, database: str, port: int, operator_port: int, sandb
     plan = _towards(load(files), sandbox_port)
     commentary = Commentary()
     sandbox = Sandbox(SandboxOptions(), commentary.smsbat_got)
-    addresses = [f"127.0.0.1:{each}" for each in (port, operator_port, sandbox_port)]
-    legacy, operator, smsbat = (bind(address) for address in addresses)
+    legacy, operator, smsbat = (f"127.0.0.1:{each}" for each in (port, operator_port, sandbox_port))
+    settings = Settings(
+        database=database, media=media, listen=legacy, operator_listen=operator, public_url=f"http://{legacy}"
+    )
+    doors, bound = Doors.of(settings), bind(smsbat)
 
     async def program(stop: asyncio.Event) -> None:
-        async with listening(sandbox.app, smsbat), gateway(plan, database, legacy, operator, commentary.answered):
+        async with listening(sandbox.app, [bound]), gateway(plan, settings, doors, commentary.answered):
             commentary.welcome(port, sandbox_port)
             await stop.wait()
             commentary.bye()
@@ -107,7 +111,9 @@ class Commentary:
 def _summary(exchange: Exchange) -> str:
     account = exchange.identity.account.name if exchange.identity else "nobody"
     if not exchange.messages:
-        return f"{exchange.dialect.name}, account {account}: no message"
+        files = exchange.fields.files.values() if exchange.fields else ()
+        what = ", ".join(f"a file of {file.size} bytes" for file in files) or "no message"
+        return f"{exchange.dialect.name}, account {account}: {what}"
     recipients = [message.recipient for message in exchange.messages]
     shown = ", ".join(recipients[:SHOWN_MESSAGES]) + (" …" if len(recipients) > SHOWN_MESSAGES else "")
     return f"{exchange.dialect.name}, account {account}: {exchange.messages[0].channel} to {shown}"

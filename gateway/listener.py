@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+import ssl
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import uvicorn
@@ -38,8 +39,10 @@ def bind(address: Address) -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def listening(app: Any, bound: socket.socket, protocol: Any = "httptools") -> AsyncIterator[None]:
-    """Serve an ASGI application on a bound socket until the block ends, then let its requests finish."""
+async def listening(
+    app: Any, bound: Sequence[socket.socket], protocol: Any = "httptools", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[None]:
+    """Serve an ASGI application on bound sockets until the block ends, then let its requests finish."""
     config = uvicorn.Config(
         app,
         http=protocol,
@@ -54,8 +57,10 @@ async def listening(app: Any, bound: socket.socket, protocol: Any = "httptools")
         timeout_graceful_shutdown=GRACE,
         backlog=2048,
     )
+    config.load()
+    config.ssl = tls
     server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[bound]))
+    task = asyncio.create_task(server.serve(sockets=[*bound]))
     while not server.started:
         if task.done():
             task.result()

@@ -19,7 +19,7 @@ def configure_logging(log_format: str, level: str) -> None:
     ]
     as_json = log_format == "json"
     structlog.configure(
-        processors=[*shared, *(_json() if as_json else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())])],
+        processors=[*shared, *(_json() if as_json else [_console()])],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer)
         if as_json
@@ -30,6 +30,11 @@ def configure_logging(log_format: str, level: str) -> None:
     logging.basicConfig(
         level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
     )
+
+
+def _console() -> structlog.dev.ConsoleRenderer:
+    """Its own stack traces would show local variables, and so secrets, phones and texts."""
+    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
 
 
 def _json() -> list[Processor]:

@@ -6,24 +6,26 @@ import asyncio
 
 import structlog
 
-from gateway.app import gateway
-from gateway.listener import bind
+from gateway.app import Doors, gateway
 from gateway.logs import configure_logging
-from gateway.mapping.loader import load
+from gateway.mapping.loader import gets_pictures, load
 from gateway.process import run_until_stopped
-from gateway.settings import Settings
+from gateway.settings import NO_PUBLIC_URL, Settings
 
 
 def run_gateway(settings: Settings) -> None:
     """Serve until the process is told to stop. Raises ``ConfigurationError`` when it can't start."""
     configure_logging(settings.log_format, settings.log_level)
     plan = load([settings.mappings])
-    legacy, operator = bind(settings.listen), bind(settings.operator_listen)
+    doors = Doors.of(settings)
     log = structlog.get_logger("gateway.serve")
+    if settings.public_url is None and gets_pictures(plan.dialects.values(), plan.accounts):
+        log.warning(NO_PUBLIC_URL)
 
     async def program(stop: asyncio.Event) -> None:
-        async with gateway(plan, settings.database, legacy, operator):
-            log.info("serving", listen=settings.listen, operator=settings.operator_listen, dialects=[*plan.dialects])
+        async with gateway(plan, settings, doors):
+            listens = {"listen": settings.listen, "tls": settings.tls_listen, "operator": settings.operator_listen}
+            log.info("serving", **listens, dialects=[*plan.dialects])
             await stop.wait()
             log.info("stopping")
 

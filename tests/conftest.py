@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import Engine
 
 from gateway.logs import configure_logging
 from gateway.settings import Address
+from gateway.store import migrations
+from gateway.store.engine import open_engine
 from tests.support.raw import Response, exchange
 from tests.support.servers import RunningSandbox, eventually, running_gateway, running_sandbox
 
@@ -18,6 +22,13 @@ configure_logging("json", "error")
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    engine = open_engine(f"sqlite:///{tmp_path / 'data' / 'gateway.db'}")
+    migrations.migrate(engine)
+    return engine
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from gateway.mapping.accounts import Account
 from gateway.outbound.backlog import Backlog
 from gateway.outbound.pending import Pending, Verdicts
-from tests.test_store import MESSAGE
+from tests.support.stores import MESSAGE
 
 ACCOUNT = Account("shop", "main", "guide-001", "viber_promo", {}, 5, False)
 
@@ -50,7 +50,7 @@ def test_a_message_that_a_reading_brought_first_is_not_queued_again(backlog: Bac
 
     async def request() -> None:
         new = pending(1)
-        new.verdicts = Verdicts(1)
+        new.verdicts = Verdicts(["id-1"])
         known = backlog.add([new], whatever_the_room=True)
         assert known[0] is not new
         assert known[0].verdicts is new.verdicts

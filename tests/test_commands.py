@@ -30,7 +30,7 @@ def test_check_shows_what_is_covered() -> None:
     shown = command("check")
     assert shown.returncode == 0, shown.stdout
     assert re.search(r"phone +mapped", shown.stdout)
-    assert re.search(r"image_id +refused +pictures are not translated yet", shown.stdout)
+    assert re.search(r"image_id +mapped +an SMS has no picture", shown.stdout)
     assert re.search(r"label +ignored +statistics of the old service", shown.stdout)
 
 

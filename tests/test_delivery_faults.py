@@ -199,7 +199,7 @@ def test_a_new_process_waits_for_the_old_one_to_let_go_of_the_database(tmp_path:
         assert send(old.address, "380500000308").code == 0
         lives: list[GatewayProcess] = []
         successor = threading.Thread(
-            target=lambda: lives.append(GatewayProcess(mappings, database, free_address(), log))
+            target=lambda: lives.append(GatewayProcess(mappings, database, free_address(), log, {}))
         )
         successor.start()
         eventually(lambda: log.exists() and "another gateway has this database" in log.read_text())

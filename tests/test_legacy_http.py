@@ -223,7 +223,7 @@ def test_a_broken_body_behind_another_request_is_refused_in_its_turn(setup: Setu
         assert connection.at_end()
 
 
-@pytest.mark.parametrize("line", [b"POST /upload/ HTTP/1.1", b"POST /upload/ HTTP/1.0", b"PUT / HTTP/1.1"])
+@pytest.mark.parametrize("line", [b"POST /nowhere HTTP/1.1", b"POST /nowhere HTTP/1.0", b"PUT / HTTP/1.1"])
 def test_a_refused_upload_is_read_to_its_end_so_that_the_client_reads_why(setup: Setup, line: bytes) -> None:
     with Connection(setup.address) as connection:
         connection.write(line + b"\r\nHost: x\r\nConnection: close\r\nContent-Length: 8000000\r\n\r\n")
@@ -291,7 +291,7 @@ def test_a_malformed_request_does_not_overtake_the_answer_before_it(setup: Setup
     [
         (b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", "path"),
         (b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", "path"),
-        (b"POST /upload/ HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", "path"),
+        (b"POST /uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", "path"),
         (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "method"),
         (b"OPTIONS / HTTP/1.1\r\nHost: x\r\n\r\n", "method"),
         (b"FOO / HTTP/1.1\r\nHost: x\r\n\r\n", "method"),
@@ -355,7 +355,7 @@ def test_an_error_of_ours_is_a_temporary_error(setup: Setup, monkeypatch: pytest
     def fault(*_: object) -> None:
         raise RuntimeError("a fault planted by the test")
 
-    monkeypatch.setattr("gateway.inbound.send.SendOperation.send", fault)
+    monkeypatch.setattr("gateway.inbound.send.SendOperation.perform", fault)
     assert setup.exchange(get(pairs_for("380500000061"))).text == answer_text(-4, "TEMPORARY ERROR")
 
 

@@ -58,7 +58,7 @@ def test_picture_text_and_button(setup: Setup) -> None:
         ({"user": None}, error(-1, "PARAM ERROR (sign)")),
         ({"sending_method": "sms"}, error(-1, "PARAM ERROR (sending_method)")),
         ({"sending_method": None}, error(-1, "PARAM ERROR (sending_method)")),
-        ({"sending_method": "viber_otp"}, error(-3, "NOT SUPPORTED (sending_method)")),
+        ({"sending_method": "viber_otp"}, error(-1, "PARAM ERROR (template_id)")),
         ({"from": None}, error(-1, "PARAM ERROR (from)")),
         ({"phone": "+380501234567"}, error(-1, "PARAM ERROR (phone)")),
         ({"txt": None}, error(-1, "PARAM ERROR (txt)")),

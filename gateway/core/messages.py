@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -43,10 +44,21 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Otp:
+    """A one-time password: SMSBAT's template, and what is put into it. ``validity`` is in seconds."""
+
+    template: str
+    language: str
+    parameters: Mapping[str, str | int]
+    validity: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """What a message says: a text, a picture (its public address), or both.
 
-    A button has a text and a link; ``fallback_text`` is for an SMS instead of Viber.
+    A button has a text and a link; ``fallback_text`` is for an SMS instead of Viber. With ``otp`` a Viber message is
+    that template, and the text is only for the SMS instead of it.
     """
 
     text: str | None
@@ -54,11 +66,12 @@ class Content:
     button_text: str | None = None
     button_link: str | None = None
     fallback_text: str | None = None
+    otp: Otp | None = None
 
     @property
     def plain(self) -> bool:
         """Text alone, without anything that only a rich Viber message can show."""
-        return self.button_text is None and self.image is None
+        return self.button_text is None and self.image is None and self.otp is None
 
 
 @dataclass(frozen=True, slots=True)

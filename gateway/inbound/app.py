@@ -8,44 +8,53 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
 
 import structlog
 
 from gateway.core.ids import MessageIds
-from gateway.errors import Refusal
-from gateway.inbound.body import Body, ClientGone, Event, Headers, Receive
-from gateway.inbound.send import SendOperation
+from gateway.errors import Refusal, StoreUnavailable
+from gateway.inbound.album import Album
+from gateway.inbound.body import Body, ClientGone, Receive, Send
+from gateway.inbound.form import read_form
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
-from gateway.wire.raw_http import Request, host_name
+from gateway.wire.raw_http import host_name
 
-Send = Callable[[Event], Awaitable[None]]
 #: Told of every exchange when it is answered, with its duration in seconds.
 Observer = Callable[[Exchange, Answer, float], None]
 
 log = structlog.get_logger("gateway.inbound")
 
 
-class LegacyApp:
-    """Answers every request in the dialect of its path, whatever is wrong with it or with us."""
+class Operation(Protocol):
+    """What an endpoint does, in neutral words."""
 
-    def __init__(self, plan: Plan, operation: SendOperation, observer: Observer) -> None:
+    def perform(self, exchange: Exchange) -> Awaitable[Answer]:
+        """Do it. Raises ``Refusal``; ``StoreUnavailable`` and ``OSError`` when it can't be done for now."""
+
+
+class LegacyApp:
+    """Answers every request in the dialect of its place, whatever is wrong with it or with us."""
+
+    def __init__(self, plan: Plan, operations: Mapping[str, Operation], album: Album, observer: Observer) -> None:
         self._plan = plan
-        self._operation = operation
+        self._operations = operations
+        self._album = album
         self._observe = observer
         self._ids = MessageIds(os.urandom)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one request."""
         started = time.perf_counter()
-        exchange = Exchange(self._plan.dialect_at(scope["path"]))
         headers = dict(scope["headers"])
+        host = host_name(headers.get(b"host", b""))
+        exchange = Exchange(self._plan.dialect_at(host, scope["path"]))
         body = Body(receive, headers)
         try:
-            answer = await self._answer(exchange, scope, headers, body)
+            answer = await self._answer(exchange, scope, host, body)
         except ClientGone:
             return
         told = [*answer.headers, (b"connection", b"close")] if body.left_unread else answer.headers
@@ -60,34 +69,38 @@ class LegacyApp:
         except Exception:
             log.exception("an answered request could not be told of")
 
-    async def _answer(self, exchange: Exchange, scope: Any, headers: Headers, body: Body) -> Answer:
+    async def _answer(self, exchange: Exchange, scope: Any, host: str, body: Body) -> Answer:
         try:
-            return await self._handle(exchange, scope, headers, body)
+            return await self._handle(exchange, scope, host, body)
         except Refusal as refusal:
             return exchange.refuse(refusal)
         except ClientGone:
             raise
+        except (StoreUnavailable, OSError) as error:
+            log.error("a request can't be served for now", dialect=exchange.dialect.name, error=str(error))
         except Exception:
             log.exception("a request failed in an unforeseen way", dialect=exchange.dialect.name)
-            return exchange.refuse(Refusal("temporary"))
+        return exchange.refuse(Refusal("temporary"))
 
-    async def _handle(self, exchange: Exchange, scope: Any, headers: Headers, body: Body) -> Answer:
-        method, path, host = scope["method"], scope["path"], host_name(headers.get(b"host", b""))
+    async def _handle(self, exchange: Exchange, scope: Any, host: str, body: Body) -> Answer:
         try:
-            exchange.route(method, path, host)
+            exchange.route(scope["method"], scope["path"], host)
         except Refusal:
             await body.drain()
             raise
-        content = await body.read(exchange.dialect.file.limits.body)
-        content_type = headers.get(b"content-type", b"")
+        with self._album.spools() as spools:
+            fields = await read_form(exchange.dialect, scope["query_string"], body, spools.open)
+            exchange.identify(fields, self._plan.accounts.identities)
+            return await self._perform(exchange)
+
+    async def _perform(self, exchange: Exchange) -> Answer:
+        assert exchange.identity is not None
+        assert exchange.endpoint is not None
         now = time.time_ns() // 1_000_000
-        exchange.understand(
-            Request(method, path, host, scope["query_string"], content_type, content),
-            self._plan.accounts.identities,
-            now,
-            lambda: self._ids.new(now),
-        )
-        return await self._operation.send(exchange)
+        pictures = exchange.pictures
+        addresses = await self._album.addresses(pictures, exchange.identity.account.name, now) if pictures else {}
+        exchange.build(addresses.get, now, lambda: self._ids.new(now))
+        return await self._operations[exchange.endpoint.operation or ""].perform(exchange)
 
 
 def log_exchange(exchange: Exchange, answer: Answer, seconds: float) -> None:

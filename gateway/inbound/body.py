@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from gateway.errors import Refusal
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
 
 #: A body over its limit is still read, and thrown away, up to this many bytes: a client that is cut off while it sends
@@ -27,29 +28,29 @@ class Body:
         self._receive = receive
         self._announced = int(headers.get(b"content-length") or 0)
         self._waits_for_us = b"expect" in headers
+        self.content_type = headers.get(b"content-type", b"")
         self.left_unread = self._announced > 0 or b"transfer-encoding" in headers
 
-    async def read(self, limit: int) -> bytes:
-        """All of it. Raises ``Refusal`` for one over ``limit`` and ``ClientGone``."""
+    async def chunks(self, limit: int) -> AsyncIterator[bytes]:
+        """The body as it arrives. Raises ``ClientGone``, and ``Refusal`` at the end of one over ``limit``."""
         if self._announced > limit and (self._waits_for_us or self._announced > DRAINED):
             raise Refusal("size")
-        chunks: list[bytes] = []
-        size, more = 0, True
-        while more and size <= DRAINED:
+        size = 0
+        while self.left_unread and size <= DRAINED:
             event = await self._receive()
             if event["type"] == "http.disconnect":
                 raise ClientGone
             chunk: bytes = event.get("body", b"")
             size += len(chunk)
+            self.left_unread = event.get("more_body", False)
             if size <= limit:
-                chunks.append(chunk)
-            else:
-                chunks.clear()
-            more = event.get("more_body", False)
-        self.left_unread = more
+                yield chunk
         if size > limit:
             raise Refusal("size")
-        return b"".join(chunks)
+
+    async def read(self, limit: int) -> bytes:
+        """All of it. Raises ``Refusal`` for one over ``limit`` and ``ClientGone``."""
+        return b"".join([chunk async for chunk in self.chunks(limit)])
 
     async def drain(self) -> None:
         """Let a client that is refused for its request line finish sending, so that it reads why."""

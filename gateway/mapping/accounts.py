@@ -6,7 +6,8 @@ import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from gateway.mapping.schema import AccountSection, AccountsFile, Credential, Login, SmsFallback
+from gateway.mapping.otp import NO_OTP, OtpRules, OtpTemplates, compile_rules
+from gateway.mapping.schema import AccountSection, AccountsFile, Credential, Login, OtpSection, RateSection, SmsFallback
 from gateway.mapping.secrets import BadSecret, resolve_secret
 from gateway.mapping.source import Problem, Source, Where, did_you_mean
 
@@ -32,6 +33,9 @@ class Account:
     wait: float
     refuse_on_timeout: bool
     sms_fallback: SmsFallback | None = None
+    rate: RateSection | None = None
+    repeats: int | None = None
+    otp: OtpRules = NO_OTP
 
     def viber_type(self, sender: str) -> str:
         """SMSBAT's type for a text-only Viber message of this sender."""
@@ -61,19 +65,32 @@ class Accounts:
 
 
 def compile_accounts(
-    content: AccountsFile, source: Source, dialects: Iterable[str], environment: Mapping[str, str]
+    content: AccountsFile,
+    source: Source,
+    dialects: Iterable[str],
+    templates: OtpTemplates | None,
+    environment: Mapping[str, str],
 ) -> tuple[Accounts, list[Problem]]:
-    """Compile one accounts file; the problems are those that only show in the whole."""
-    return _AccountsCompiler(content, source, frozenset(dialects), environment).compile()
+    """Compile one accounts file; the problems are those that only show in the whole.
+
+    Without ``templates``, since their file is broken, what accounts say of one-time passwords is not looked at.
+    """
+    return _AccountsCompiler(content, source, frozenset(dialects), templates, environment).compile()
 
 
 class _AccountsCompiler:
     def __init__(
-        self, content: AccountsFile, source: Source, dialects: frozenset[str], environment: Mapping[str, str]
+        self,
+        content: AccountsFile,
+        source: Source,
+        dialects: frozenset[str],
+        templates: OtpTemplates | None,
+        environment: Mapping[str, str],
     ) -> None:
         self._content = content
         self._source = source
         self._dialects = dialects
+        self._templates = templates
         self._environment = environment
         self._problems: list[Problem] = []
         self._identities: dict[str, dict[bytes, Identity]] = {dialect: {} for dialect in dialects}
@@ -128,7 +145,15 @@ class _AccountsCompiler:
             wait=section.wait,
             refuse_on_timeout=section.on_timeout == "refuse",
             sms_fallback=section.sms_fallback,
+            rate=section.rate,
+            repeats=section.repeats,
+            otp=self._otp(name, section.otp),
         )
+
+    def _otp(self, name: str, section: OtpSection | None) -> OtpRules:
+        if self._templates is None:
+            return NO_OTP
+        return compile_rules(section, self._templates, self._source, ("accounts", name, "otp"), self._problems)
 
     def _identity(self, account: Account, dialect: str, login: Login, where: Where) -> None:
         if dialect not in self._dialects:

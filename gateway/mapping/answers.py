@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,10 @@ from gateway.mapping.schema import Answer as AnswerSection
 from gateway.mapping.source import Where
 from gateway.mapping.values import Compiler, Holds, Scope, Value
 from gateway.wire.forms import Fields
+from gateway.wire.json import dump
 from gateway.wire.xml import unparse
 
+_CONTENT_TYPES = {"xml": "text/xml; charset=utf-8", "json": "application/json; charset=utf-8"}
 _XML_KEY = re.compile(r"@?[A-Za-z_][\w.-]*|#text|\$each|\$first|\$when")
 
 
@@ -30,11 +32,11 @@ class _Alternative:
     holds: Holds
     status: int
     content_type: bytes
-    declaration: str | None
     document: Value
+    write: Callable[[Any], bytes]
 
     def render(self, scope: Scope) -> Answer:
-        body = unparse(self.document.evaluate(scope) or {}, self.declaration)
+        body = self.write(self.document.evaluate(scope) or {})
         headers = ((b"content-type", self.content_type), (b"content-length", b"%d" % len(body)))
         return Answer(self.status, headers, body)
 
@@ -77,11 +79,17 @@ def _check_names(tree: Any, compiler: Compiler, where: Where, top: bool = True) 
 
 
 def _alternative(section: AnswerSection, compiler: Compiler, where: Where, names: frozenset[str]) -> _Alternative:
-    _check_names(section.xml, compiler, (*where, "xml"))
+    kind, tree = ("json", section.json_) if section.xml is None else ("xml", section.xml)
+    if kind == "xml":
+        _check_names(tree, compiler, (*where, kind))
     return _Alternative(
         holds=compiler.guard(section.when, (*where, "when"), names),
         status=section.status,
-        content_type=section.content_type.encode(),
-        declaration=section.declaration,
-        document=compiler.value(section.xml, (*where, "xml"), names),
+        content_type=(section.content_type or _CONTENT_TYPES[kind]).encode(),
+        document=compiler.value(tree, (*where, kind), names),
+        write=dump if kind == "json" else _xml(section.declaration),
     )
+
+
+def _xml(declaration: str | None) -> Callable[[Any], bytes]:
+    return lambda tree: unparse(tree, declaration)

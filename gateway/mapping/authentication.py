@@ -27,32 +27,54 @@ class Authenticator:
     login: bytes
     signature: bytes
     over: tuple[tuple[bytes, bool], ...]
+    files: tuple[bytes, ...]
     or_secret: bool
 
     @classmethod
     def of(cls, file: DialectFile) -> Authenticator:
         """The authenticator that a dialect file describes."""
         named = file.authentication
-        over = tuple((name.encode(), name in file.parameters and file.parameters[name].many) for name in named.over)
-        return cls(named.login.encode(), named.signature.encode(), over, named.scheme == "secret-or-md5")
+        specs = [(name.encode(), file.parameters.get(name)) for name in named.over]
+        over = tuple((name, spec is not None and spec.many) for name, spec in specs)
+        files = tuple(name for name, spec in specs if spec is not None and spec.type == "file")
+        return cls(named.login.encode(), named.signature.encode(), over, files, named.scheme == "secret-or-md5")
 
     def authenticate(self, fields: Fields, identities: Mapping[bytes, Identity]) -> tuple[Identity, Fields]:
         """The identity, and the fields as they are to be read afterwards. Raises ``Refusal``."""
-        login, signature = fields.last(self.login), fields.last(self.signature)
-        if login is None or signature is None:
-            raise Refusal("credentials")
+        login, signature = self._credentials(fields)
         identity = identities.get(login)
-        signed = self.signed(fields)
         first, second = identity.secrets if identity else _NOBODY
-        matched = self.proves(signature, signed, first) | self.proves(signature, signed, second)
+        matched = self.proves(signature, fields, first) | self.proves(signature, fields, second)
         if identity is None or not matched:
             raise Refusal("authentication")
         return identity, _decoded(fields) if fields.unicode and identity.json_percent_encoded else fields
 
-    def proves(self, signature: bytes, signed: list[bytes], secret: bytes) -> bool:
-        """Whether a signature over these values was made with this secret; in constant time."""
-        is_secret = self.or_secret & hmac.compare_digest(signature, secret)
-        return matches(signature, md5_signature(signed, secret)) | is_secret
+    def _credentials(self, fields: Fields) -> tuple[bytes, bytes]:
+        """Login and signature, and what is signed is there: without its file an upload proves nothing."""
+        login, signature = fields.last(self.login), fields.last(self.signature)
+        if login is None:
+            raise Refusal("credentials", self.login.decode())
+        for name in self.files:
+            if name not in fields.files:
+                raise Refusal("parameter", name.decode())
+        if signature is None:
+            raise Refusal("credentials", self.signature.decode())
+        return login, signature
+
+    def proves(self, signature: bytes, fields: Fields, secret: bytes) -> bool:
+        """Whether the signature over these fields was made with this secret; in constant time."""
+        proof = self.or_secret & hmac.compare_digest(signature, secret)
+        for signed in self._signed_forms(fields):
+            proof |= matches(signature, md5_signature(signed, secret))
+        return proof
+
+    def _signed_forms(self, fields: Fields) -> list[list[bytes]]:
+        """The md5 of a file is signed in lower case by every real client, and in upper case in the vendor's example."""
+        signed = self.signed(fields)
+        if not self.files:
+            return [signed]
+        md5s = [fields.files[name].md5 for name in self.files]
+        return [signed, [value.upper() if value in md5s else value for value in signed]]
 
     def signed(self, fields: Fields) -> list[bytes]:
         """The raw values that a signature covers, in order, without the secret."""
@@ -70,4 +92,4 @@ class Authenticator:
 def _decoded(fields: Fields) -> Fields:
     """A .NET client percent-encodes each value before it puts it into JSON, and signs the encoded form."""
     values = {name: [unescape(value) for value in each] for name, each in fields.values.items()}
-    return Fields(values, fields.unicode)
+    return Fields(values, fields.unicode, fields.files)

@@ -12,44 +12,56 @@ from gateway.errors import Refusal
 from gateway.mapping.accounts import Account, Identity
 from gateway.mapping.answers import Answer, Answers, compile_answers
 from gateway.mapping.authentication import Authenticator
-from gateway.mapping.parameters import ParameterCheck, compile_parameter
+from gateway.mapping.otp import NotOtp
+from gateway.mapping.parameters import ParameterCheck, Reading, compile_parameter
 from gateway.mapping.schema import DialectFile, Endpoint
 from gateway.mapping.source import Problem, Source, Where
 from gateway.mapping.values import Compiler, Evaluate, Holds, Scope, Value
 from gateway.wire.forms import Fields
 
-#: Names in an answer's scope besides the parameters.
-_RESULT_NAMES = ("messages", "parameter")
+#: Names in an answer's scope besides the parameters, by operation.
+_RESULT_NAMES = {"send": ("messages", "parameter"), "upload": ("picture.id", "parameter")}
 #: In milliseconds.
 MINUTE = 60_000
-_CONTENT_NAMES = tuple(field.name for field in fields(Content))
+_CONTENT_NAMES = tuple(field.name for field in fields(Content) if field.name != "otp")
+VIBER = "viber"
 _NO_FIELDS = Fields({})
 
 
 @dataclass(frozen=True, slots=True)
 class MessagePlan:
-    """How checked parameters become neutral messages. ``concerns`` names the parameter behind each part."""
+    """How checked parameters become neutral messages. ``concerns`` names the parameter behind each part.
+
+    ``otp_names`` does the same for the parts of a one-time password.
+    """
 
     values: Mapping[str, Value]
     concerns: Mapping[Concern, str]
+    otp_names: Mapping[str, str]
 
     def build(
         self, values: Scope, account: Account, dialect: str, now: int, new_id: Callable[[], str]
     ) -> list[Message]:
-        """One message for each recipient, in request order, all of one submission."""
+        """One message for each recipient, in request order, all of one submission. Raises ``Refusal``."""
         part = {name: value.evaluate(values) for name, value in self.values.items()}
-        recipients = part.pop("recipient")
+        recipients, otp = part.pop("recipient"), part.pop("otp")
         due_at = now + (part.pop("delay") or 0) * MINUTE
         common = {**part, "account": account.name, "dialect": dialect, "accepted_at": now, "due_at": due_at}
         common["submission"] = new_id()
         common["report"] = bool(common["report"])
-        content = {name: common.pop(name) for name in _CONTENT_NAMES}
-        common["content"] = Content(**content)
+        content = Content(**{name: common.pop(name) for name in _CONTENT_NAMES})
+        common["content"] = self._with_otp(content, common, otp, account) if common["channel"] == VIBER else content
         listed = recipients if isinstance(recipients, list) else [recipients]
         return [
             Message(id=new_id(), position=i, recipient=each, digits=only_digits(each), **common)
             for i, each in enumerate(listed)
         ]
+
+    def _with_otp(self, content: Content, part: Mapping[str, Any], otp: Any, account: Account) -> Content:
+        try:
+            return account.otp.apply(content, part["sender"], otp)
+        except NotOtp as error:
+            raise Refusal("parameter", self.otp_names.get(error.part, error.part)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,9 @@ class EndpointPlan:
     meant: Holds
     guard_names: tuple[str, ...]
     refuse: str | None
+    operation: str | None
     message: MessagePlan | None
+    picture: Value | None
     answers: Answers
     origin: str
 
@@ -80,15 +94,37 @@ class EndpointPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a dialect answers; a blank ``host`` stands for any."""
+
+    host: str
+    path: str
+
+    @classmethod
+    def of(cls, written: str) -> Place:
+        """A place as it stands in the file: ``/path`` or ``host/path``."""
+        host, slash, path = written.partition("/")
+        return cls(host, slash + path)
+
+    def holds(self, host: str, path: str) -> bool:
+        """Whether a request goes there."""
+        below = self.path if self.path.endswith("/") else self.path + "/"
+        return self.host in ("", host) and (path == self.path or path.startswith(below))
+
+
+@dataclass(frozen=True, slots=True)
 class DialectPlan:
     """A compiled dialect. Immutable: a running gateway swaps plans whole."""
 
     file: DialectFile
     source: Source
+    places: tuple[Place, ...]
     endpoints: tuple[EndpointPlan, ...]
     parameters: tuple[ParameterCheck, ...]
     known: frozenset[bytes]
     ignored: frozenset[bytes]
+    media: tuple[bytes, ...]
+    file_limits: Mapping[bytes, int]
     authenticator: Authenticator
     errors: Mapping[str, Mapping[str, Evaluate]]
     error_answers: Answers
@@ -99,10 +135,15 @@ class DialectPlan:
         """The dialect's short name."""
         return self.file.dialect
 
+    @property
+    def takes_uploads(self) -> bool:
+        """Whether pictures are uploaded in it."""
+        return any(endpoint.operation == "upload" for endpoint in self.endpoints)
+
     def route(self, method: str, path: str, host: str) -> list[EndpointPlan]:
         """The endpoints that a request line may mean. Raises ``Refusal`` for an unknown path or method."""
         here = [plan for plan in self.endpoints if plan.is_at(path, host)]
-        if not here:
+        if not here or not any(place.holds(host, path) for place in self.places):
             raise Refusal("path")
         fitting = [plan for plan in here if not plan.methods or method in plan.methods]
         if not fitting:
@@ -120,21 +161,17 @@ class DialectPlan:
         """Whose request this is, and its fields as they are to be read from here on. Raises ``Refusal``."""
         return self.authenticator.authenticate(fields, identities)
 
-    def check(self, fields: Fields, values: dict[str, Any]) -> None:
+    def check(self, fields: Fields, picture: Callable[[bytes], str | None], values: dict[str, Any]) -> None:
         """Put every parameter's value into ``values``, in the order of the file. Raises ``Refusal`` at a bad one."""
-        charset = self.file.charset
-        codec = charset.default if charset and not fields.unicode else "utf-8"
+        charset = self.file.charset if not fields.unicode else None
+        reading = Reading(fields, charset.default if charset else "utf-8", picture, values)
         for parameter in self.parameters:
             if parameter.never_required and parameter.raw not in fields.values:
                 values[parameter.name] = parameter.spec.default
                 continue
-            value = values[parameter.name] = parameter.read(codec, values, fields)
-            if charset and parameter.name == charset.parameter and value is not None and not fields.unicode:
-                codec = value
-
-    def accept(self, endpoint: EndpointPlan, values: Scope, fields: Fields, messages: Sequence[Message]) -> Answer:
-        """The answer to a request whose messages were taken."""
-        return endpoint.answers.give({**values, "messages": messages}, fields)
+            value = values[parameter.name] = parameter.read(reading)
+            if charset and parameter.name == charset.parameter and value is not None:
+                reading.codec = value
 
     def refuse(self, refusal: Refusal, endpoint: EndpointPlan | None = None) -> Answer:
         """The answer to a request that is refused; an endpoint with a refusal of its own has its own form."""
@@ -148,7 +185,7 @@ class DialectPlan:
         """What a receipt means for the waiting client: ``None`` for success, else the error to answer."""
         if receipt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
             return None
-        kind = getattr(self.file.outcomes, receipt.outcome.value)
+        kind: str = getattr(self.file.outcomes, receipt.outcome.value)
         if receipt.outcome is not Outcome.INVALID:
             return Refusal(kind)
         concerns = endpoint.message.concerns if endpoint.message else {}
@@ -182,10 +219,15 @@ class _DialectCompiler:
         return DialectPlan(
             file=content,
             source=self._source,
+            places=tuple(Place.of(each) for each in content.at),
             endpoints=endpoints,
             parameters=parameters,
             known=frozenset(name.encode() for name in content.parameters),
             ignored=frozenset(name.encode() for name, spec in content.parameters.items() if spec.ignored),
+            media=tuple(name.encode() for name, spec in content.parameters.items() if spec.type == "media"),
+            file_limits={
+                name.encode(): spec.max or 0 for name, spec in content.parameters.items() if spec.type == "file"
+            },
             authenticator=Authenticator.of(content),
             errors=errors,
             error_answers=compile_answers(
@@ -211,7 +253,8 @@ class _DialectCompiler:
         return paths
 
     def _endpoint(self, endpoint: Endpoint, where: Where, path: str, methods: set[str]) -> EndpointPlan:
-        known = self._error_names() if endpoint.refuse else {*self._names, *_RESULT_NAMES}
+        results = _RESULT_NAMES.get(endpoint.operation or "", ())
+        known = self._error_names() if endpoint.refuse else {*self._names, *results}
         return EndpointPlan(
             path=path,
             methods=frozenset(methods),
@@ -219,6 +262,10 @@ class _DialectCompiler:
             meant=self._compiler.guard(endpoint.when, (*where, "when"), self._names),
             guard_names=tuple(endpoint.when or ()),
             refuse=endpoint.refuse,
+            operation=endpoint.operation,
+            picture=self._compiler.value(endpoint.picture, (*where, "picture"), self._names)
+            if endpoint.picture is not None
+            else None,
             message=self._message(endpoint, (*where, "message")),
             answers=compile_answers(endpoint.answers, self._compiler, (*where, "answers"), known),
             origin=str(self._source.origin(where)),
@@ -230,7 +277,9 @@ class _DialectCompiler:
         trees = endpoint.message.model_dump()
         values = {name: self._compiler.value(tree, (*where, name), self._names) for name, tree in trees.items()}
         concerns = {part: str(trees[part.value]).removeprefix("$") for part in Concern}
-        return MessagePlan(values, concerns)
+        otp: Mapping[str, Any] = trees["otp"] if isinstance(trees["otp"], dict) else {}
+        parts = {"text": trees["text"], "template": otp.get("template"), **(otp.get("parameters") or {})}
+        return MessagePlan(values, concerns, {part: str(tree).removeprefix("$") for part, tree in parts.items()})
 
     def _parameter(self, name: str) -> ParameterCheck:
         where: Where = ("parameters", name)

@@ -9,19 +9,27 @@ from gateway.errors import Refusal
 from gateway.mapping.accounts import Account, Identities, Identity
 from gateway.mapping.answers import Answer
 from gateway.mapping.dialect import DialectPlan
-from gateway.mapping.exchange import Exchange
+from gateway.mapping.exchange import Exchange, FindPicture, fields_of
+from gateway.mapping.otp import compile_rules
 from gateway.mapping.schema import Example
 from gateway.mapping.source import Problem, Where
 from gateway.mapping.upstream import UpstreamPlan
 from gateway.wire.raw_http import NotHttp, Request, read_request
 
+#: What operations would add to the answer's scope.
+EXAMPLE_RESULTS = {"picture.id": "IMAGE-ID"}
+
 
 def failed_examples(plan: DialectPlan, upstream: UpstreamPlan) -> Iterator[Problem]:
     """A problem for each example that gives other items or another answer than it says."""
+    account, problems = _example_account(plan, upstream)
+    if problems:
+        yield from problems
+        return
     for i, example in enumerate(plan.file.examples):
         where: Where = ("examples", i)
         try:
-            yield from _differences(plan, upstream, example, where)
+            yield from _differences(plan, upstream, account, example, where)
         except NotHttp as error:
             yield plan.source.problem((*where, "request"), f"example '{example.name}': no HTTP request: {error}")
         except Exception as error:  # noqa: BLE001 a file can hold what fits no answer; it is told, not raised
@@ -29,15 +37,18 @@ def failed_examples(plan: DialectPlan, upstream: UpstreamPlan) -> Iterator[Probl
             yield plan.source.problem(where, text)
 
 
-def run(plan: DialectPlan, identities: Identities, request: Request, now: int = 0) -> tuple[Exchange, Answer]:
+def run(
+    plan: DialectPlan, identities: Identities, request: Request, picture: FindPicture = lambda _: None
+) -> tuple[Exchange, Answer]:
     """A request's way through a dialect up to the answer it gets when SMSBAT takes everything. Nothing is sent."""
     exchange = Exchange(plan)
     try:
         exchange.route(request.method, request.path, request.host)
-        if len(request.body) > plan.file.limits.body:
+        if len(request.body) > plan.file.limits.body + sum(plan.file_limits.values()):
             raise Refusal("size")
-        exchange.understand(request, identities, now, example_ids())
-        return exchange, exchange.accept()
+        exchange.identify(fields_of(request, plan), identities)
+        exchange.build(picture, 0, example_ids())
+        return exchange, exchange.accept(EXAMPLE_RESULTS)
     except Refusal as refusal:
         return exchange, exchange.refuse(refusal)
 
@@ -48,23 +59,31 @@ def example_ids() -> Callable[[], str]:
     return lambda: f"MESSAGE-{next(counter)}"
 
 
-def _example_account(plan: DialectPlan) -> tuple[Account, Identities]:
+def _example_account(plan: DialectPlan, upstream: UpstreamPlan) -> tuple[Account, list[Problem]]:
+    section, problems = plan.file.example_account, list[Problem]()
+    otp = compile_rules(section.otp, upstream.otp_templates, plan.source, ("example_account", "otp"), problems)
+    account = Account("example", "example", "guide-001", section.viber, {}, 0, False, section.sms_fallback, otp=otp)
+    return account, problems
+
+
+def _identities(plan: DialectPlan, account: Account) -> Identities:
     section = plan.file.example_account
-    account = Account("example", "example", "guide-001", section.viber, {}, 0, False, section.sms_fallback)
-    login = section.login.encode()
-    identity = Identity(login, (section.secrets[0].encode(), section.secrets[-1].encode()), account, False)
-    return account, {plan.name: {login: identity}}
+    login, first, last = (each.encode() for each in (section.login, section.secrets[0], section.secrets[-1]))
+    return {plan.name: {login: Identity(login, (first, last), account, False)}}
 
 
 def _as_sent(example: Example) -> bytes:
-    """A block of YAML text ends in a newline that no client sends after a body."""
+    """A block of YAML text ends in a newline that no client sends after a body, and has no CRLF for multipart."""
     head, blank, body = example.request.encode().partition(b"\n\n")
-    return head + blank + body.removesuffix(b"\n")
+    body = body.replace(b"\n", b"\r\n") if b"multipart/" in head.lower() else body.removesuffix(b"\n")
+    return head + blank + body
 
 
-def _differences(plan: DialectPlan, upstream: UpstreamPlan, example: Example, where: Where) -> Iterator[Problem]:
-    account, identities = _example_account(plan)
-    exchange, answer = run(plan, identities, read_request(_as_sent(example)))
+def _differences(
+    plan: DialectPlan, upstream: UpstreamPlan, account: Account, example: Example, where: Where
+) -> Iterator[Problem]:
+    known = {each.encode(): address for each, address in plan.file.example_account.pictures.items()}
+    exchange, answer = run(plan, _identities(plan, account), read_request(_as_sent(example)), known.get)
     items = [upstream.item(message, account, now=0) for message in exchange.messages]
     if items != example.items:
         yield plan.source.problem((*where, "items"), f"example '{example.name}': the items are {items}")

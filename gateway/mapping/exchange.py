@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.messages import Message, Receipt
+from gateway.core.pictures import IMAGE_ID
 from gateway.errors import Refusal
 from gateway.mapping.accounts import Identities, Identity
 from gateway.mapping.answers import Answer
 from gateway.mapping.dialect import DialectPlan, EndpointPlan
 from gateway.wire.forms import Fields, TooManyFields, read_fields
+from gateway.wire.multipart import FilePlan, TooLarge
 from gateway.wire.raw_http import Request
+
+#: The public address of an uploaded picture by its id, or ``None`` for one that the account does not have.
+FindPicture = Callable[[bytes], str | None]
+
+
+_NO_RESULTS: Mapping[str, object] = {}
 
 
 @dataclass(slots=True)
@@ -32,24 +40,35 @@ class Exchange:
         """Find the endpoints that a request line may mean. Raises ``Refusal``."""
         self.candidates = self.dialect.route(method, path, host)
 
-    def understand(self, request: Request, identities: Identities, now: int, new_id: Callable[[], str]) -> None:
-        """Read, authenticate, check, and build the messages. Raises ``Refusal`` at the first thing wrong."""
-        self.fields = _read(request)
-        self.endpoint = self.dialect.select(self.candidates, self.fields)
+    def identify(self, fields: Fields, identities: Identities) -> None:
+        """Find what is asked for and who asks. Raises ``Refusal``."""
+        self.fields = fields
+        self.endpoint = self.dialect.select(self.candidates, fields)
         if self.endpoint.refuse:
             raise Refusal("unsupported", self.endpoint.refuse)
-        known = identities[self.dialect.name]
-        self.identity, self.fields = self.dialect.authenticate(self.fields, known)
-        self.dialect.check(self.fields, self.values)
+        self.identity, self.fields = self.dialect.authenticate(fields, identities[self.dialect.name])
+
+    @property
+    def pictures(self) -> list[str]:
+        """The ids of uploaded pictures that the request names."""
+        named = [each for name in self.dialect.media for each in self.fields.all(name)] if self.fields else []
+        return [each.decode() for each in named if IMAGE_ID.fullmatch(each)]
+
+    def build(self, picture: FindPicture, now: int, new_id: Callable[[], str]) -> None:
+        """Check every parameter and build the messages. Raises ``Refusal`` at the first thing wrong."""
+        assert self.endpoint is not None
+        assert self.fields is not None
+        assert self.identity is not None
+        self.dialect.check(self.fields, picture, self.values)
         if self.endpoint.message:
             account = self.identity.account
             self.messages = self.endpoint.message.build(self.values, account, self.dialect.name, now, new_id)
 
-    def accept(self) -> Answer:
-        """The answer once the messages are taken."""
+    def accept(self, results: Mapping[str, object] = _NO_RESULTS) -> Answer:
+        """The answer to success; ``results`` are what the operation adds to what is known already."""
         assert self.endpoint is not None
         assert self.fields is not None
-        return self.dialect.accept(self.endpoint, self.values, self.fields, self.messages)
+        return self.endpoint.answers.give({**self.values, "messages": self.messages, **results}, self.fields)
 
     def refuse(self, refusal: Refusal) -> Answer:
         """The answer to a request that is refused."""
@@ -64,8 +83,9 @@ class Exchange:
         return self.accept() if refusal is None or None in verdicts else self.refuse(refusal)
 
 
-def _read(request: Request) -> Fields:
+def fields_of(request: Request, dialect: DialectPlan) -> Fields:
+    """The parameters of a request that is held whole; of its files, what they are. Raises ``Refusal``."""
     try:
-        return read_fields(request.query, request.content_type, request.body)
-    except TooManyFields as error:
+        return read_fields(request.query, request.content_type, request.body, FilePlan(dialect.file_limits))
+    except (TooManyFields, TooLarge) as error:
         raise Refusal("size") from error

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +37,25 @@ class Plan:
     upstream: UpstreamPlan
     accounts: Accounts
 
-    def dialect_at(self, path: str) -> DialectPlan:
-        """The dialect that answers on a path, known to it or not: the one whose ``below`` reaches deepest."""
-        below = [plan for plan in self.dialects.values() if path.startswith(plan.file.below)]
-        return max(below or self.dialects.values(), key=lambda plan: len(plan.file.below))
+    def dialect_at(self, host: str, path: str) -> DialectPlan:
+        """The dialect that answers there, whether it knows the path or not: a host name counts before a longer path.
+
+        Where no dialect is, one refuses in its own form all the same: the one at ``/``, else the first.
+        """
+        there = [
+            (bool(place.host), len(place.path), plan)
+            for plan in self.dialects.values()
+            for place in plan.places
+            if place.holds(host, path)
+        ]
+        if there:
+            return max(there, key=itemgetter(0, 1))[2]
+        return self.dialect_at("", "/") if path != "/" else next(iter(self.dialects.values()))
+
+
+def gets_pictures(dialects: Iterable[DialectPlan], accounts: Accounts) -> bool:
+    """Whether an account has a login in a dialect with uploads."""
+    return any(accounts.identities[plan.name] for plan in dialects if plan.takes_uploads)
 
 
 def load(paths: Iterable[Path], environment: Mapping[str, str] = os.environ) -> Plan:
@@ -49,8 +66,10 @@ def load(paths: Iterable[Path], environment: Mapping[str, str] = os.environ) -> 
     return loader.plan()
 
 
-def load_dialects(paths: Iterable[Path], environment: Mapping[str, str] = os.environ) -> list[DialectPlan]:
-    """The dialects alone, for checking: an accounts file is checked too where there is one, and not missed otherwise.
+def load_dialects(
+    paths: Iterable[Path], environment: Mapping[str, str] = os.environ
+) -> tuple[list[DialectPlan], Accounts | None]:
+    """The dialects, for checking: an accounts file is checked too where there is one, and not missed otherwise.
 
     Raises ``MappingError`` with everything that is wrong.
     """
@@ -91,18 +110,17 @@ class _Loader:
 
     def plan(self) -> Plan:
         dialects, upstream = self._translation()
-        accounts = self._accounts(dialects)
+        accounts = self._accounts(dialects, upstream)
         if self._problems or upstream is None or accounts is None:
             raise MappingError(self._problems)
         return Plan(dialects, upstream, accounts)
 
-    def dialects(self) -> list[DialectPlan]:
-        dialects, _ = self._translation()
-        if self._files["accounts"]:
-            self._accounts(dialects)
+    def dialects(self) -> tuple[list[DialectPlan], Accounts | None]:
+        dialects, upstream = self._translation()
+        accounts = self._accounts(dialects, upstream) if self._files["accounts"] else None
         if self._problems:
             raise MappingError(self._problems)
-        return list(dialects.values())
+        return list(dialects.values()), accounts
 
     def _translation(self) -> tuple[dict[str, DialectPlan], UpstreamPlan | None]:
         dialects = self._dialects()
@@ -119,9 +137,13 @@ class _Loader:
             if plan.name in plans:
                 problems.append(source.problem(("dialect",), f"dialect '{plan.name}' is in another file too"))
             problems += uncovered(plan)
+            problems += _taken_places(plan, plans.values())
             self._problems += problems
             if not problems:
                 plans[plan.name] = plan
+        if not self._problems:
+            # A dialect whose file is broken is not unknown.
+            self._problems += _unknown_logins(plans)
         if not plans:
             self._missing("no file of 'kind: dialect'")
         return plans
@@ -134,7 +156,7 @@ class _Loader:
         self._problems += problems
         return None if problems else plan
 
-    def _accounts(self, dialects: Iterable[str]) -> Accounts | None:
+    def _accounts(self, dialects: Mapping[str, DialectPlan], upstream: UpstreamPlan | None) -> Accounts | None:
         only = self._only(
             "accounts", "no file of 'kind: accounts': copy accounts.example.yaml to accounts.yaml and fill it in"
         )
@@ -145,9 +167,13 @@ class _Loader:
         unsure = (
             {dialect for account in content.accounts.values() for dialect in account.logins} if self._problems else ()
         )
-        accounts, problems = compile_accounts(content, source, {*dialects, *unsure}, self._environment)
+        borrowed = {plan.name: plan.file.logins for plan in dialects.values() if plan.file.logins}
+        own = {*dialects, *unsure} - borrowed.keys()
+        templates = upstream.otp_templates if upstream else None
+        accounts, problems = compile_accounts(content, source, own, templates, self._environment)
         self._problems += problems
-        return accounts
+        identities = {name: accounts.identities.get(owner, {}) for name, owner in borrowed.items()}
+        return dataclasses.replace(accounts, identities={**accounts.identities, **identities})
 
     def _missing(self, text: str) -> None:
         """Only worth a word when nothing else is wrong: the file may be there and unreadable."""
@@ -162,6 +188,26 @@ class _Loader:
         for _, source in files[1:]:
             self._problems.append(source.problem(("kind",), f"there may be only one file of 'kind: {kind}'"))
         return files[0]
+
+
+def _taken_places(plan: DialectPlan, others: Iterable[DialectPlan]) -> list[Problem]:
+    return [
+        plan.source.problem(("at", i), f"dialect '{other.name}' answers there")
+        for other in others
+        for i, place in enumerate(plan.places)
+        if place in other.places
+    ]
+
+
+def _unknown_logins(plans: Mapping[str, DialectPlan]) -> list[Problem]:
+    owners = [name for name, plan in plans.items() if plan.file.logins is None]
+    return [
+        plan.source.problem(
+            ("logins",), f"no dialect '{plan.file.logins}' with logins{did_you_mean(plan.file.logins, owners)}"
+        )
+        for plan in plans.values()
+        if plan.file.logins is not None and plan.file.logins not in owners
+    ]
 
 
 def _problem(source: Source, details: ErrorDetails) -> Problem:

@@ -12,10 +12,35 @@ from gateway.mapping.schema import Parameter
 from gateway.mapping.source import Where
 from gateway.mapping.values import Compiler, Holds, Scope
 from gateway.wire.forms import Fields
+from gateway.wire.images import image_format
+from gateway.wire.multipart import File
 from gateway.wire.text import decode, normalize_newlines
 
-#: Raw bytes, the request's codec and the values checked so far to the value; raises ``ValueError`` for a bad one.
-Convert = Callable[[bytes, str, Scope, Fields], Any]
+
+@dataclass(slots=True)
+class Reading:
+    """One request's parameters while they are read: raw, checked so far, and in the codec that holds from here on.
+
+    ``picture`` gives the public address of a picture that the account uploaded, by its id; a blank one when this
+    deployment has no public address.
+    """
+
+    fields: Fields
+    codec: str
+    picture: Callable[[bytes], str | None]
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file of a request whose format is among those taken."""
+
+    format: str
+    file: File
+
+
+#: Raw bytes to the value; raises ``ValueError`` for bad ones.
+Convert = Callable[[bytes, Reading], Any]
 
 _INTEGER = re.compile(rb"[0-9]{1,18}")
 
@@ -33,30 +58,31 @@ class ParameterCheck:
     never_required: bool
     recipients: int
 
-    def read(self, codec: str, values: Scope, fields: Fields) -> Any:
+    def read(self, reading: Reading) -> Any:
         """The parameter's value, or its default. Raises ``Refusal`` with the parameter's name."""
+        fields = reading.fields
         sent = fields.all(self.raw) if self.spec.many else fields.last(self.raw)
-        if sent and not self.applies(values, fields):
+        if sent and not self.applies(reading.values, fields):
             sent = None
         if not sent:
-            return self._absent(values, fields)
-        value = self._converted(sent, codec, values, fields)
+            return self._absent(reading)
+        value = self._converted(sent, reading)
         if self.spec.refused and value not in self.spec.accepted:
             raise Refusal("unsupported", self.name)
         return value
 
-    def _absent(self, values: Scope, fields: Fields) -> Any:
-        if self.required(values, fields):
+    def _absent(self, reading: Reading) -> Any:
+        if self.required(reading.values, reading.fields):
             raise Refusal("parameter", self.name)
         return self.spec.default
 
-    def _converted(self, sent: Any, codec: str, values: Scope, fields: Fields) -> Any:
+    def _converted(self, sent: Any, reading: Reading) -> Any:
         try:
             if not self.spec.many:
-                return self.convert(sent, codec, values, fields)
+                return self.convert(sent, reading)
             if len(sent) > self.recipients:
                 raise ValueError
-            return [self.convert(each, codec, values, fields) for each in sent]
+            return [self.convert(each, reading) for each in sent]
         except ValueError as error:
             raise Refusal("parameter", self.name) from error
 
@@ -69,7 +95,7 @@ def compile_parameter(
         name=name,
         raw=name.encode(),
         spec=spec,
-        convert=_converter(spec, compiler, where, names),
+        convert=_converter(name, spec, compiler, where, names),
         applies=compiler.guard(spec.only, (*where, "only"), names),
         required=_requirement(spec, compiler, where, names),
         never_required=spec.required is False,
@@ -87,15 +113,17 @@ def _requirement(
     return lambda values, fields: any(guard(values, fields) for guard in guards)
 
 
-def _converter(spec: Parameter, compiler: Compiler, where: Where, names: frozenset[str]) -> Convert:
+def _converter(name: str, spec: Parameter, compiler: Compiler, where: Where, names: frozenset[str]) -> Convert:
     if spec.type == "choice":
         return _choice(spec)
     if spec.type == "integer":
         return _integer(spec)
-    if spec.type == "digits":
-        return _digits
-    if spec.type == "any":
-        return lambda raw, codec, values, fields: raw.decode("utf-8", "replace")
+    if spec.type == "file":
+        return _file(name, spec)
+    if spec.type == "media":
+        return _media(name)
+    if spec.type in _PLAIN:
+        return _PLAIN[spec.type]
     narrower = [
         (compiler.guard(limit.when, (*where, "max_when", i, "when"), names), limit.max)
         for i, limit in enumerate(spec.max_when)
@@ -108,7 +136,7 @@ def _choice(spec: Parameter) -> Convert:
     words = spec.values if isinstance(spec.values, dict) else {word: word for word in spec.values or ()}
     table = {fold(word.encode()): value for word, value in words.items()}
 
-    def convert(raw: bytes, codec: str, values: Scope, fields: Fields) -> Any:
+    def convert(raw: bytes, reading: Reading) -> Any:
         key = fold(raw)
         if key not in table:
             raise ValueError
@@ -118,7 +146,7 @@ def _choice(spec: Parameter) -> Convert:
 
 
 def _integer(spec: Parameter) -> Convert:
-    def convert(raw: bytes, codec: str, values: Scope, fields: Fields) -> int:
+    def convert(raw: bytes, reading: Reading) -> int:
         if not _INTEGER.fullmatch(raw):
             raise ValueError
         number = int(raw)
@@ -129,20 +157,54 @@ def _integer(spec: Parameter) -> Convert:
     return convert
 
 
-def _digits(raw: bytes, codec: str, values: Scope, fields: Fields) -> str:
+def _digits(raw: bytes, reading: Reading) -> str:
     if not raw.isdigit():
         raise ValueError
     return raw.decode("ascii")
 
 
+def _any(raw: bytes, reading: Reading) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+_PLAIN: dict[str, Convert] = {"digits": _digits, "any": _any}
+
+
+def _media(name: str) -> Convert:
+    def convert(raw: bytes, reading: Reading) -> str:
+        address = reading.picture(raw)
+        if address is None:
+            raise ValueError
+        if not address:
+            raise Refusal("unsupported", name)
+        return address
+
+    return convert
+
+
+def _file(name: str, spec: Parameter) -> Convert:
+    key, formats = name.encode(), frozenset(spec.formats or ())
+
+    def convert(raw: bytes, reading: Reading) -> Upload:
+        file = reading.fields.files.get(key)
+        if file is None:
+            raise ValueError
+        kind = image_format(file.head)
+        if kind not in formats:
+            raise Refusal("unsupported", name)
+        return Upload(str(kind), file)
+
+    return convert
+
+
 def _text(spec: Parameter, narrower: list[tuple[Holds, int]]) -> Convert:
     in_charset = spec.type == "text"
 
-    def convert(raw: bytes, codec: str, values: Scope, fields: Fields) -> str:
-        text = decode(raw, codec if in_charset else "utf-8")
+    def convert(raw: bytes, reading: Reading) -> str:
+        text = decode(raw, reading.codec if in_charset else "utf-8")
         if spec.newlines:
             text = normalize_newlines(text)
-        limit = next((limit for holds, limit in narrower if holds(values, fields)), spec.max)
+        limit = next((limit for holds, limit in narrower if holds(reading.values, reading.fields)), spec.max)
         if limit is not None and len(text) > limit:
             raise ValueError
         return text

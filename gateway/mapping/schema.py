@@ -42,7 +42,9 @@ class Section(BaseModel):
 class Limits(Section):
     """Limits of the gateway's own; each is answered in the dialect."""
 
-    body: int = Field(gt=0, description="Largest request body in bytes; over it the error is `size`.")
+    body: int = Field(
+        gt=0, description="Largest request body in bytes, files of their own limit aside; over it the error is `size`."
+    )
     recipients: int = Field(gt=0, description="Most messages one request may ask for.")
 
 
@@ -54,7 +56,9 @@ class Authentication(Section):
     )
     login: str = Field(description="Parameter with the account's name in this dialect.")
     signature: str = Field(description="Parameter with the signature.")
-    over: list[str] = Field(min_length=1, description="Parameters whose raw bytes are signed, in this order.")
+    over: list[str] = Field(
+        min_length=1, description="Parameters whose raw bytes are signed, in this order; a file stands as its hex md5."
+    )
 
 
 class Charset(Section):
@@ -74,10 +78,11 @@ class MaxWhen(Section):
 class Parameter(Section):
     """One documented parameter. Parameters are checked in the order of the file; the first failure is answered."""
 
-    type: Literal["any", "string", "text", "integer", "digits", "choice"] = Field(
+    type: Literal["any", "string", "text", "integer", "digits", "choice", "media", "file"] = Field(
         "any",
         description="`string` is UTF-8, `text` is in the request's charset, `digits` ASCII digits only,"
-        " `choice` one of `values`; `any` is not looked at.",
+        " `choice` one of `values`, `media` the id of a picture that the account uploaded, `file` an uploaded picture;"
+        " `any` is not looked at.",
     )
     required: bool | list[Guard] = Field(False, description="Always, or when any of these guards holds.")
     many: bool = Field(False, description="Repeated parameter: always a list.")
@@ -87,10 +92,13 @@ class Parameter(Section):
     )
     ignore_case: bool = Field(False, description="For `choice`: upper and lower case are equal.")
     newlines: Literal["normalize"] | None = Field(None, description="Every newline form becomes one LF.")
-    max: int | None = Field(None, description="Most characters for text, largest value for integers.")
+    max: int | None = Field(None, description="Most characters of a text, bytes of a file, or the largest integer.")
     max_when: list[MaxWhen] = Field([], description="Narrower length limits; the first whose guard holds.")
     min: int | None = Field(None, description="Smallest value of an integer.")
     floor: int | None = Field(None, gt=0, description="Round an integer down to a multiple of this.")
+    formats: list[Literal["jpg", "png", "gif"]] | None = Field(
+        None, description="For `file`: the formats taken, told by magic bytes; others are answered with `unsupported`."
+    )
     only: Guard | None = Field(None, description="Without this the parameter counts as not sent.")
     otherwise: str | None = Field(None, description="Why it counts as not sent outside `only`.")
     refused: str | None = Field(None, description="Why this parameter is answered with `unsupported`.")
@@ -101,6 +109,9 @@ class Parameter(Section):
     def _belongs_together(self) -> Parameter:
         if (self.type == "choice") != (self.values is not None):
             raise ValueError("'values' goes with 'type: choice'")
+        is_file = self.type == "file"
+        if is_file != (self.formats is not None) or (is_file and (not self.max or self.many)):
+            raise ValueError("'formats' goes with 'type: file', which has a 'max' and is never 'many'")
         if self.only is not None and not self.otherwise:
             raise ValueError("'only' needs 'otherwise': the reason why it counts as not sent")
         if self.refused and self.ignored:
@@ -113,9 +124,20 @@ class Answer(Section):
 
     when: Guard | None = Field(None, description="When this answer is given.")
     status: int = Field(200, ge=200, le=599, description="HTTP status.")
-    content_type: str = Field("text/xml; charset=utf-8", pattern=r"^[ -~]+$", description="Content-Type header.")
+    content_type: str | None = Field(
+        None, pattern=r"^[ -~]+$", description="Content-Type header; `text/xml` or `application/json` without it."
+    )
     declaration: str | None = Field(None, description="First line of an XML answer.")
-    xml: Tree = Field(description="The document in xmltodict's convention: `@name` attribute, `#text` text.")
+    xml: Tree = Field(None, description="An XML document in xmltodict's convention: `@name` attribute, `#text` text.")
+    json_: Tree = Field(None, alias="json", description="A JSON document.")
+
+    @model_validator(mode="after")
+    def _has_one_body(self) -> Answer:
+        if (self.xml is None) == (self.json_ is None):
+            raise ValueError("an answer has either 'xml' or 'json'")
+        if self.declaration is not None and self.xml is None:
+            raise ValueError("'declaration' goes with 'xml'")
+        return self
 
 
 class MessageBinding(Section):
@@ -133,6 +155,10 @@ class MessageBinding(Section):
     button_text: Tree = Field(None, description="Caption of a Viber button.")
     button_link: Tree = Field(None, description="Where the button leads.")
     fallback_text: Tree = Field(None, description="Text of the SMS that replaces an undelivered Viber message.")
+    otp: Tree = Field(
+        None,
+        description="A one-time password: `template`, `language`, `parameters`; absent unless the request says so.",
+    )
 
 
 class Endpoint(Section):
@@ -141,9 +167,10 @@ class Endpoint(Section):
     on: list[str] = Field(min_length=1, description="`METHOD /path`; `ANY` for every method, a final `*` for a prefix.")
     hosts: list[str] = Field([], description="Only under these host names.")
     when: Guard | None = Field(None, description="Only when these raw parameters match.")
-    operation: Literal["send"] | None = Field(None, description="What is done, in neutral words.")
+    operation: Literal["send", "upload"] | None = Field(None, description="What is done, in neutral words.")
     refuse: str | None = Field(None, description="Answer `unsupported` with this name, before any other check.")
     message: MessageBinding | None = Field(None, description="The message that `send` sends.")
+    picture: Tree = Field(None, description="The file that `upload` keeps; its id is `$picture.id`.")
     answers: list[Answer] = Field(min_length=1, description="The answers to success, or to `refuse`.")
 
     @model_validator(mode="after")
@@ -152,6 +179,8 @@ class Endpoint(Section):
             raise ValueError("an endpoint has either an 'operation' or a 'refuse'")
         if (self.operation == "send") != (self.message is not None):
             raise ValueError("'message' goes with 'operation: send'")
+        if (self.operation == "upload") != (self.picture is not None):
+            raise ValueError("'picture' goes with 'operation: upload'")
         return self
 
 
@@ -162,7 +191,7 @@ class Errors(Section):
     path: dict[str, Any] = Field(description="No endpoint on this path.")
     method: dict[str, Any] = Field(description="The path is known, the method is not.")
     size: dict[str, Any] = Field(description="Over the body limit.")
-    credentials: dict[str, Any] = Field(description="Login or signature not sent.")
+    credentials: dict[str, Any] = Field(description="Login or signature not sent, named by `$parameter`.")
     authentication: dict[str, Any] = Field(description="Unknown login or wrong signature: one answer for both.")
     parameter: dict[str, Any] = Field(description="A bad or missing parameter, named by `$parameter`.")
     unsupported: dict[str, Any] = Field(description="A refused parameter or call, named by `$parameter`.")
@@ -190,6 +219,27 @@ class SmsFallback(Section):
     ttl: int | None = Field(None, gt=0, description="Seconds that the SMS has.")
 
 
+class OtpText(Section):
+    """A wording that is a one-time password, with `{pin}` and the template's other parameters in it."""
+
+    template: Name = Field(description="Name of the template that it is.")
+    language: str = Field("en", min_length=2, description="Language of the template, as SMSBAT's `templateLang`.")
+    text: str = Field(description="The text; case, white space and a final full stop do not matter.")
+    values: dict[str, str | int] = Field({}, description="Parameters of the template that the text does not hold.")
+
+
+class OtpSection(Section):
+    """Viber texts of these senders are one-time passwords, and go out by SMSBAT's templates."""
+
+    senders: list[str] | None = Field(None, description="Sender names; without them all of the account.")
+    texts: list[OtpText] = Field([], description="Wordings of the account's own, besides those of the templates.")
+    unmatched: Literal["refuse", "send"] = Field(
+        "refuse", description="A text that is none of them: the error `parameter`, or an ordinary Viber message."
+    )
+    template: Name | None = Field(None, description="Template of a request that gives nothing but the code.")
+    language: str = Field("en", min_length=2, description="Its language, as SMSBAT's `templateLang`.")
+
+
 class ExampleAccount(Section):
     """The account that worked examples run under. Its secrets are published ones, so they stand in clear."""
 
@@ -197,6 +247,8 @@ class ExampleAccount(Section):
     secrets: list[str] = Field(min_length=1, max_length=2, description="Secrets in clear.")
     viber: ViberType = Field("viber_promo", description="Viber type of its senders.")
     sms_fallback: SmsFallback | None = Field(None, description="As in an account.")
+    otp: OtpSection | None = Field(None, description="As in an account.")
+    pictures: dict[str, str] = Field({}, description="Ids of uploaded pictures and their public addresses.")
 
 
 class Example(Section):
@@ -214,7 +266,12 @@ class DialectFile(Section):
     kind: Literal["dialect"]
     dialect: Name = Field(description="Short name; accounts refer to it.")
     title: str = Field(description="Name for people.")
-    below: str = Field("/", pattern=r"^/", description="Every path below this is answered in this dialect.")
+    at: list[Annotated[str, Field(pattern=r"^[a-z0-9.-]*/\S*$")]] = Field(
+        min_length=1,
+        description="Where it answers: `/path` under any host name, `host/path` under that one, both with all below."
+        " The most exact place of all dialects counts, a host name before a longer path.",
+    )
+    logins: Name | None = Field(None, description="The dialect whose logins it uses; without it, it has its own.")
     limits: Limits
     charset: Charset | None = Field(None, description="Without it every text is UTF-8.")
     authentication: Authentication
@@ -222,10 +279,16 @@ class DialectFile(Section):
     parameters: dict[str, Parameter]
     endpoints: list[Endpoint] = Field(min_length=1)
     errors: Errors
-    outcomes: Outcomes
+    outcomes: Outcomes | None = Field(None, description="Needed where messages are sent.")
     error_answers: list[Answer] = Field(min_length=1, description="How an error looks.")
     example_account: ExampleAccount
     examples: list[Example] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _says_what_verdicts_mean(self) -> DialectFile:
+        if self.outcomes is None and any(endpoint.operation == "send" for endpoint in self.endpoints):
+            raise ValueError("'operation: send' needs 'outcomes'")
+        return self
 
 
 class Item(Section):
@@ -260,6 +323,17 @@ class UpstreamErrors(Section):
     )
 
 
+class OtpTemplateSection(Section):
+    """One of SMSBAT's templates for one-time passwords."""
+
+    name: Name = Field(description="Short name; accounts refer to it.")
+    id: str = Field(description="SMSBAT's `templateId`.")
+    parameters: dict[str, Literal["text", "minutes", "hours"]] = Field(
+        description="Its `templateParams`: a text, or a number of minutes or hours."
+    )
+    text: str = Field(description="What subscribers read in English, with `{pin}` and the others in it.")
+
+
 class UpstreamFile(Section):
     """The API that messages are sent to."""
 
@@ -268,6 +342,7 @@ class UpstreamFile(Section):
     title: str = Field(description="Name for people.")
     submit: str = Field(pattern=r"^/", description="Path of the sending call.")
     envelope: str = Field(description="Key of the array of items.")
+    otp_templates: list[OtpTemplateSection] = Field([], description="Templates for one-time passwords.")
     items: list[Item] = Field(min_length=1)
     receipts: Receipts
     errors: UpstreamErrors
@@ -316,6 +391,13 @@ class Sender(Section):
     viber: ViberType = Field(description="SMSBAT type of its text-only Viber messages.")
 
 
+class RateSection(Section):
+    """How fast an account may send; faster requests are answered with `rate_limited`."""
+
+    per_second: float = Field(gt=0, description="Messages a second.")
+    burst: int = Field(10, gt=0, description="Messages at once. A single request with more passes, and is worked off.")
+
+
 class AccountSection(Section):
     """One customer."""
 
@@ -324,6 +406,13 @@ class AccountSection(Section):
     viber: ViberType = Field("viber_promo", description="SMSBAT type of text-only Viber messages.")
     senders: dict[str, Sender] = Field({}, description="Sender names that differ; others are passed on as they are.")
     sms_fallback: SmsFallback | None = Field(None, description="Viber messages that fail are replaced by an SMS.")
+    otp: OtpSection | None = Field(None, description="Its Viber texts that are one-time passwords.")
+    rate: RateSection | None = Field(None, description="How fast it may send; without it there is no limit.")
+    repeats: int | None = Field(
+        None,
+        gt=0,
+        description="Seconds in which a request with the same reference and phone is the same message, not another.",
+    )
     wait: float = Field(5, ge=0, le=60, description="Seconds that a request waits for SMSBAT's verdict.")
     on_timeout: Literal["accept", "refuse"] = Field(
         "accept", description="No verdict in time: success, since it is on disk; or temporary error, and withdrawn."

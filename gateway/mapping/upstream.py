@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
-from gateway.core.messages import Concern, Content, Message, Outcome, Receipt, only_digits
+from gateway.core.messages import Concern, Content, Message, Otp, Outcome, Receipt, only_digits
 from gateway.mapping.accounts import Account
+from gateway.mapping.otp import OtpTemplates, compile_templates
 from gateway.mapping.schema import Receipts, UpstreamErrors, UpstreamFile
 from gateway.mapping.source import Problem, Source, Where
 from gateway.mapping.values import Compiler, Holds, Leaf, Value
@@ -22,9 +23,10 @@ SHORTEST_TTL = 30
 _MOST_PARTS = 1000
 _NO_FIELDS = Fields({})
 _OF_MESSAGE = tuple(field.name for field in fields(Message) if field.name != "content")
-_OF_CONTENT = tuple(field.name for field in fields(Content))
+_OF_CONTENT = tuple(field.name for field in fields(Content) if field.name != "otp")
 _OF_ACCOUNT = ("plain", "viber_type", "variant", "sms_fallback", "fallback_sender", "fallback_ttl")
-_MESSAGE_NAMES = frozenset({*_OF_MESSAGE, *_OF_CONTENT, *_OF_ACCOUNT})
+_OF_OTP = ("otp_template", "otp_language", "otp_parameters", "otp_pin", "otp_validity")
+_MESSAGE_NAMES = frozenset({*_OF_MESSAGE, *_OF_CONTENT, *_OF_ACCOUNT, *_OF_OTP})
 #: Keys of an error or of a refused entry that say what is wrong, the most telling first (wire: smsbat.md, 4 and 5).
 _TELLING = ("field", "code", "error", "message", "reason")
 _UNPAIRED = Receipt(Outcome.UNKNOWN, detail="no entry of the answer belongs to this message")
@@ -50,6 +52,7 @@ class UpstreamPlan:
 
     file: UpstreamFile
     items: tuple[_ItemPlan, ...]
+    otp_templates: OtpTemplates
 
     def item(self, message: Message, account: Account, now: int) -> dict[str, Any]:
         """The messagelist entry of one message, with the time-to-live that it has left at ``now`` (milliseconds)."""
@@ -121,7 +124,7 @@ def compile_upstream(content: UpstreamFile, source: Source) -> tuple[UpstreamPla
         where: Where = ("items", i)
         holds = compiler.guard(item.when, (*where, "when"), _MESSAGE_NAMES)
         items.append(_ItemPlan(holds, compiler.value(item.json_, (*where, "json"), _MESSAGE_NAMES)))
-    return UpstreamPlan(content, tuple(items)), problems
+    return UpstreamPlan(content, tuple(items), compile_templates(content.otp_templates, source, problems)), problems
 
 
 def _scope(message: Message, account: Account, now: int) -> dict[str, Any]:
@@ -130,13 +133,25 @@ def _scope(message: Message, account: Account, now: int) -> dict[str, Any]:
         **{name: getattr(message, name) for name in _OF_MESSAGE},
         **{name: getattr(content, name) for name in _OF_CONTENT},
         "plain": content.plain,
-        "sms_fallback": fallback is not None,
+        # Without a word to say there is no SMS: a picture alone may have none.
+        "sms_fallback": fallback is not None and bool(content.fallback_text or content.text),
         "fallback_sender": (fallback.sender if fallback else None) or message.sender,
         "fallback_ttl": fallback.ttl if fallback else None,
         # A message that waited does not begin its life anew at SMSBAT.
         "ttl": max(SHORTEST_TTL, -(-(message.expires_at - now) // 1000)),
         "viber_type": account.viber_type(message.sender),
         "variant": account.variant,
+        **(_otp_scope(content.otp) if content.otp else {}),
+    }
+
+
+def _otp_scope(otp: Otp) -> dict[str, Any]:
+    return {
+        "otp_template": otp.template,
+        "otp_language": otp.language,
+        "otp_parameters": otp.parameters,
+        "otp_pin": otp.parameters.get("pin"),
+        "otp_validity": otp.validity,
     }
 
 

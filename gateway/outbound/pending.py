@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.core.messages import Message, Outcome, Receipt
@@ -15,20 +15,20 @@ _NO_VERDICT = Receipt(Outcome.TEMPORARY)
 class Verdicts:
     """The receipts of one submission, gathered until all are there or nobody waits any more."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, ids: Iterable[str]) -> None:
         self.complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.awaited = True
         self._writing = 0
         self._written = asyncio.Event()
-        self._receipts: list[Receipt | None] = [None] * size
-        self._missing = size
+        self._receipts: dict[str, Receipt | None] = dict.fromkeys(ids)
+        self._missing = len(self._receipts)
         #: What SMSBAT said last of a message it has not settled; answered when the wait ends with a refusal.
         self.latest = _NO_VERDICT
 
-    def put(self, position: int, receipt: Receipt) -> None:
+    def put(self, message_id: str, receipt: Receipt) -> None:
         """A message was settled."""
-        if self._receipts[position] is None:
-            self._receipts[position] = receipt
+        if self._receipts[message_id] is None:
+            self._receipts[message_id] = receipt
             self._missing -= 1
         if self._missing == 0 and not self.complete.done():
             self.complete.set_result(None)
@@ -56,7 +56,7 @@ class Verdicts:
     @property
     def receipts(self) -> list[Receipt]:
         """The receipts in request order; one not known counts as unknown."""
-        return [receipt or Receipt(Outcome.UNKNOWN) for receipt in self._receipts]
+        return [receipt or Receipt(Outcome.UNKNOWN) for receipt in self._receipts.values()]
 
 
 @dataclass(slots=True)
@@ -84,7 +84,7 @@ class Pending:
     def tell(self, receipt: Receipt) -> None:
         """Pass the verdict on to the waiting client, if there is one."""
         if self.verdicts is not None:
-            self.verdicts.put(self.message.position, receipt)
+            self.verdicts.put(self.message.id, receipt)
 
 
 def may_have_gone_out(pending: Sequence[Pending]) -> bool:

@@ -100,7 +100,7 @@ class Sender:
         or, when the account wants a refusal and none of the messages can have gone out, one receipt that says why:
         they are withdrawn then.
         """
-        verdicts = Verdicts(len(messages))
+        verdicts = Verdicts(message.id for message in messages)
         new = [Pending(message, account, verdicts) for message in messages]
         # What may have to be withdrawn must be in reach.
         pending = self._backlog.add(new, whatever_the_room=account.refuse_on_timeout)

@@ -26,7 +26,7 @@ def run_sandbox(address: str, options: dict[str, Any]) -> None:
     bound = bind(address)
 
     async def program(stop: asyncio.Event) -> None:
-        async with listening(sandbox.app, bound):
+        async with listening(sandbox.app, [bound]):
             typer.echo(
                 f"Sandbox SMSBAT on http://{address}; --help lists the recipient numbers with a behaviour of their own"
             )

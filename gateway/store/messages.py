@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy import Engine, Row, bindparam, func, insert, literal, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Row, bindparam, func, insert, literal, select, update
 
-from gateway.core.messages import CREDENTIAL_OUTCOMES, Content, Message, Outcome, Receipt, State
-from gateway.errors import StoreUnavailable
+from gateway.core.messages import CREDENTIAL_OUTCOMES, Content, Message, Otp, Outcome, Receipt, State
+from gateway.store.admission import NO_TERMS, Admission, Terms
+from gateway.store.database import Database
 from gateway.store.tables import messages
-from gateway.store.writer import GroupCommitWriter
 
 log = structlog.get_logger("gateway.store")
 
@@ -30,7 +28,6 @@ _SETTLE = (
     .values({name: bindparam(name) for name in _SETTLED_COLUMNS})
 )
 
-_Found = TypeVar("_Found")
 _STATE_AFTER = {Outcome.ACCEPTED: State.SUBMITTED, Outcome.UNKNOWN: State.UNPAIRED}
 
 
@@ -74,13 +71,22 @@ class Reading:
 class MessageStore:
     """Messages on disk. Writing methods return when the rows are durable and raise ``StoreUnavailable``."""
 
-    def __init__(self, engine: Engine, writer: GroupCommitWriter) -> None:
-        self._engine = engine
-        self._writer = writer
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._engine = database.engine
+        self._writer = database.writer
 
-    async def accept(self, accepted: Sequence[Message], smsbat: str) -> None:
-        """Store the messages of a submission, to be submitted under an SMSBAT login."""
-        await self._writer.write(_INSERT, [_row(message, smsbat) for message in accepted])
+    async def accept(self, submission: Sequence[Message], smsbat: str, terms: Terms = NO_TERMS) -> list[str] | None:
+        """Store the messages of a submission, to be submitted under an SMSBAT login.
+
+        Returns for each the id of the message that it is, which is another's when it repeats that. ``None`` when the
+        account is over its rate: nothing is stored then.
+        """
+        rows = [_row(message, smsbat) for message in submission]
+        if terms:
+            return await self._writer.run(Admission(submission, rows, _INSERT, terms))
+        await self._writer.write(_INSERT, rows)
+        return [message.id for message in submission]
 
     async def settle(self, settled: Collection[Settled], now: int) -> None:
         """Store where messages ended; those that ended before stay as they are."""
@@ -88,21 +94,15 @@ class MessageStore:
 
     async def unsettled(self, smsbat: str, now: int, limit: int) -> Reading:
         """The oldest messages that are still to be submitted under an SMSBAT login, and are due by ``now``."""
-        return await self._read(self._unsettled, smsbat, now, limit)
+        return await self._database.read(self._unsettled, smsbat, now, limit)
 
     async def next_due(self, smsbat: str, now: int) -> int | None:
         """When the first of the messages held until after ``now`` is due."""
-        return await self._read(self._next_due, smsbat, now)
+        return await self._database.read(self._next_due, smsbat, now)
 
     async def unsettled_counts(self) -> dict[str, int]:
         """How many messages are still to be submitted, by SMSBAT login."""
-        return await self._read(self._unsettled_counts)
-
-    async def _read(self, query: Callable[..., _Found], *arguments: Any) -> _Found:
-        try:
-            return await asyncio.to_thread(query, *arguments)
-        except (SQLAlchemyError, OSError) as error:
-            raise StoreUnavailable(f"not read: {type(error).__name__}") from error
+        return await self._database.read(self._unsettled_counts)
 
     def _next_due(self, smsbat: str, now: int) -> int | None:
         held = (_IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at > now)
@@ -168,13 +168,18 @@ def _message(row: Row[Any]) -> Message:
         sender=row.sender,
         recipient=row.recipient,
         digits=row.digits,
-        content=Content(**orjson.loads(row.content)),
+        content=_content(orjson.loads(row.content)),
         ttl=(row.expires_at - row.due_at) // 1000,
         reference=row.reference,
         report=row.report,
         accepted_at=row.accepted_at,
         due_at=row.due_at,
     )
+
+
+def _content(stored: dict[str, Any]) -> Content:
+    otp = stored.pop("otp", None)
+    return Content(**stored, otp=Otp(**otp) if otp else None)
 
 
 def _settled_row(settled: Settled, now: int) -> dict[str, Any]:

@@ -38,6 +38,37 @@ messages = Table(
     Column("settled_at", BigInteger),
 )
 
+#: Uploaded pictures; their bytes are in the picture storage. ``needed_until`` is when the last message that shows one
+#: ends, or when it was uploaded: what retention counts from.
+media = Table(
+    "media",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("needed_until", BigInteger, nullable=False, index=True),
+)
+
+#: How fast an account sends: the moment, in microseconds since the epoch, when what it sent is worked off at its rate.
+rates = Table(
+    "rates",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("free_at", BigInteger, nullable=False),
+)
+
+#: Messages that a request with the same reference and phone would repeat, for accounts that want that told.
+repeats = Table(
+    "repeats",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("reference", Text, primary_key=True),
+    Column("digits", Text, primary_key=True),
+    Column("message", String(36), nullable=False),
+    Column("until", BigInteger, nullable=False, index=True),
+)
+
 #: What is still to be submitted, by credential and age: small however many messages there are.
 unsettled = Index(
     "messages_unsettled",

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Executable
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
@@ -19,6 +19,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from gateway.errors import RowRefused, StoreUnavailable
 
 Rows = Sequence[Mapping[str, Any]]
+Result = TypeVar("Result")
 #: Errors that speak of one row, not of the database: the rest of the group is written without it.
 _ROW_ERRORS = (IntegrityError, DataError)
 
@@ -27,7 +28,19 @@ _ROW_ERRORS = (IntegrityError, DataError)
 class _Write:
     statement: Executable
     rows: Rows
-    done: asyncio.Future[None]
+    done: asyncio.Future[Any]
+
+
+@dataclass(slots=True)
+class _Work:
+    """Several statements that depend on each other; ``result`` is what they found."""
+
+    work: Callable[[Connection], Any]
+    done: asyncio.Future[Any]
+    result: Any = None
+
+
+_Group = list[_Write | _Work]
 
 
 class GroupCommitWriter:
@@ -36,7 +49,7 @@ class GroupCommitWriter:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._loop = asyncio.get_running_loop()
-        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Write | _Work | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -45,6 +58,16 @@ class GroupCommitWriter:
         done: asyncio.Future[None] = self._loop.create_future()
         self._queue.put(_Write(statement, rows, done))
         await done
+
+    async def run(self, work: Callable[[Connection], Result]) -> Result:
+        """Do what takes several statements in one transaction; returns its result when that is on disk.
+
+        ``work`` runs in the writer's thread, alone: nobody else writes meanwhile. It may be run again when another
+        member of its group fails. Raises ``StoreUnavailable``.
+        """
+        done: asyncio.Future[Result] = self._loop.create_future()
+        self._queue.put(_Work(work, done))
+        return await done
 
     async def close(self) -> None:
         """Finish what waits, then end the thread."""
@@ -55,12 +78,12 @@ class GroupCommitWriter:
         while (group := self._take()) is not None:
             self._commit(group)
 
-    def _take(self) -> list[_Write] | None:
+    def _take(self) -> _Group | None:
         """All writes that wait, at least one; ``None`` at the end. An end mark behind others is put back."""
         first = self._queue.get()
         if first is None:
             return None
-        group = [first]
+        group: _Group = [first]
         while not self._queue.empty():
             write = self._queue.get()
             if write is None:
@@ -69,7 +92,7 @@ class GroupCommitWriter:
             group.append(write)
         return group
 
-    def _commit(self, group: list[_Write]) -> None:
+    def _commit(self, group: _Group) -> None:
         try:
             with self._engine.begin() as connection:
                 _execute(connection, group)
@@ -82,36 +105,40 @@ class GroupCommitWriter:
         else:
             self._resolve(group, None)
 
-    def _commit_apart(self, group: list[_Write], error: Exception) -> None:
+    def _commit_apart(self, group: _Group, error: Exception) -> None:
         if len(group) == 1:
             self._resolve(group, error)
             return
         for write in group:
             self._commit([write])
 
-    def _resolve(self, group: list[_Write], error: Exception | None) -> None:
+    def _resolve(self, group: _Group, error: Exception | None) -> None:
         self._loop.call_soon_threadsafe(_wake, group, error)
 
 
-def _execute(connection: Connection, group: Iterable[_Write]) -> None:
+def _execute(connection: Connection, group: Iterable[_Write | _Work]) -> None:
     """Rows of the same statement in one go: fewer, larger statements hold the interpreter lock for less."""
     together: dict[int, tuple[Executable, list[Mapping[str, Any]]]] = {}
     for write in group:
-        together.setdefault(id(write.statement), (write.statement, []))[1].extend(write.rows)
+        if isinstance(write, _Write):
+            together.setdefault(id(write.statement), (write.statement, []))[1].extend(write.rows)
     for statement, rows in together.values():
         connection.execute(statement, rows)
+    for work in group:
+        if isinstance(work, _Work):
+            work.result = work.work(connection)
 
 
 def _of_the_database(error: Exception) -> bool:
     return isinstance(error, SQLAlchemyError | OSError) and not isinstance(error, _ROW_ERRORS)
 
 
-def _wake(group: list[_Write], error: Exception | None) -> None:
+def _wake(group: _Group, error: Exception | None) -> None:
     for write in group:
         if write.done.done():
             continue
         if error is None:
-            write.done.set_result(None)
+            write.done.set_result(write.result if isinstance(write, _Work) else None)
         else:
             # The driver's own words quote the rows, which are personal data.
             kind = StoreUnavailable if _of_the_database(error) else RowRefused

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import re
 from binascii import unhexlify
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
-from gateway.wire.multipart import boundary_of, parse_multipart
+from gateway.wire.multipart import NO_FILES, File, FilePlan, Pairs, boundary_of, parse_multipart
 
 #: More fields than 10,000 phones and every parameter there is; a body of nothing but separators stops here.
 MAX_FIELDS = 20_000
@@ -29,11 +29,13 @@ class TooManyFields(ValueError):
 class Fields:
     """The parameters of one request: every value by name, in the order sent.
 
-    ``unicode`` is true when the values came as JSON strings, to which a charset parameter does not apply.
+    ``unicode`` is true when the values came as JSON strings, to which a charset parameter does not apply. A file of
+    ``files`` stands in ``values`` as its md5.
     """
 
     values: Values
     unicode: bool = False
+    files: Mapping[bytes, File] = field(default_factory=dict)
 
     def all(self, name: bytes) -> list[bytes]:
         """The values of a repeated parameter that are not blank: a blank one counts as not sent."""
@@ -44,25 +46,33 @@ class Fields:
         return next((value for value in reversed(self.values.get(name, ())) if value), None)
 
 
-def read_fields(query: bytes, content_type: bytes, body: bytes) -> Fields:
+def read_fields(query: bytes, content_type: bytes, body: bytes, files: FilePlan = NO_FILES) -> Fields:
     """All parameters of a request, the body's before the query's.
 
-    A body that can't be parsed counts as having no parameters. Raises ``TooManyFields``.
+    A body that can't be parsed counts as having no parameters. Raises ``TooManyFields`` and ``TooLarge``.
     """
+    boundary = boundary_of(content_type) if body else None
+    if boundary:
+        return form_fields(query, *parse_multipart(boundary, body, files))
     values = parse_urlencoded(query) if query else {}
     if not body:
         return Fields(values)
-    posted, is_json = _read_body(content_type, body.removeprefix(_BOM))
-    if values:
-        posted = {**values, **{name: each for name, each in posted.items() if any(each)}}
-    return Fields(posted, is_json)
+    posted, is_json = _read_body(body.removeprefix(_BOM))
+    return Fields(_merged(posted, values), is_json)
 
 
-def _read_body(content_type: bytes, body: bytes) -> tuple[Values, bool]:
+def form_fields(query: bytes, posted: Pairs, files: Mapping[bytes, File]) -> Fields:
+    """All parameters of a request whose multipart body was read already. Raises ``TooManyFields``."""
+    return Fields(_merged(_group(posted), parse_urlencoded(query)), files=files)
+
+
+def _merged(posted: Values, values: Values) -> Values:
+    """A name that the body does not have, or only blank, is taken from the query."""
+    return {**values, **{name: each for name, each in posted.items() if any(each)}} if values else posted
+
+
+def _read_body(body: bytes) -> tuple[Values, bool]:
     """The parameters of a body, and whether they came as JSON."""
-    boundary = boundary_of(content_type)
-    if boundary:
-        return _group(parse_multipart(boundary, body)), False
     if body.lstrip()[:1] == b"{":
         values = parse_json(body)
         return values or {}, values is not None

@@ -34,7 +34,9 @@ def command(*arguments: str, stdin: str = "", **environment: str) -> subprocess.
 class GatewayProcess:
     """One life of a gateway process."""
 
-    def __init__(self, mappings: Path, database: Path, address: Address, log: Path) -> None:
+    def __init__(
+        self, mappings: Path, database: Path, address: Address, log: Path, environment: dict[str, str]
+    ) -> None:
         self.address = address
         self.operator = free_address()
         with log.open("a") as stderr:
@@ -45,6 +47,7 @@ class GatewayProcess:
                 ],
                 stderr=stderr,
                 cwd=MAPPINGS.parent,
+                env={**os.environ, "GATEWAY_MEDIA": str(database.parent / "media"), **environment},
             )
         eventually(self._is_up)
 
@@ -53,6 +56,12 @@ class GatewayProcess:
         with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{self.operator}/healthz") as answer:
             return bool(answer.status == 200)
         return False
+
+    @property
+    def peak_memory(self) -> int:
+        """The most bytes that it ever held."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
     def kill(self) -> None:
         self._process.kill()
@@ -64,9 +73,11 @@ class GatewayProcess:
 
 
 @contextlib.contextmanager
-def gateway_process(mappings: Path, database: Path, address: Address, log: Path) -> Iterator[GatewayProcess]:
+def gateway_process(
+    mappings: Path, database: Path, address: Address, log: Path, environment: dict[str, str] | None = None
+) -> Iterator[GatewayProcess]:
     """A gateway that is killed at the end of the block, unless it ended before."""
-    process = GatewayProcess(mappings, database, address, log)
+    process = GatewayProcess(mappings, database, address, log, environment or {})
     try:
         yield process
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import socket
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
@@ -43,6 +45,10 @@ class Response:
         ElementTree.fromstring(self.body)
         parsed: dict[str, Any] = xmltodict.parse(self.body)["response"]
         return parsed
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
 
     @property
     def code(self) -> int:
@@ -133,11 +139,21 @@ def post(body: bytes, content_type: bytes = b"application/x-www-form-urlencoded"
     return head % (target, content_type, len(body)) + body
 
 
-def multipart(pairs: list[tuple[bytes, bytes]], boundary: bytes = b"----------------------------5d3e") -> bytes:
+def multipart(
+    pairs: list[tuple[bytes, bytes]], boundary: bytes = b"----------------------------5d3e", target: bytes = b"/"
+) -> bytes:
     """A multipart request as PHP's curl writes it."""
     parts = [
         b'--%b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % (boundary, name, value)
         for name, value in pairs
     ]
     body = b"".join(parts) + b"--" + boundary + b"--\r\n"
-    return post(body, b"multipart/form-data; boundary=" + boundary)
+    return post(body, b"multipart/form-data; boundary=" + boundary, target)
+
+
+def upload(
+    picture: bytes, login: bytes = b"onvUser", secret: bytes = b"4Ab2ln4FEa32", target: bytes = b"/upload/"
+) -> bytes:
+    """An upload as the vendor's sample writes it."""
+    sign = md5_signature([login, hashlib.md5(picture).hexdigest().encode()], secret)
+    return multipart([(b"login", login), (b"image", picture), (b"sign", sign)], target=target)

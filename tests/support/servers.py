@@ -11,11 +11,11 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gateway.app import gateway
+from gateway.app import Doors, gateway
 from gateway.listener import bind, listening
 from gateway.mapping.loader import Plan, load
 from gateway.sandbox.smsbat import Sandbox, SandboxOptions
-from gateway.settings import Address
+from gateway.settings import Address, Settings
 
 MAPPINGS = Path(__file__).parents[2] / "mappings"
 ANY_PORT = "127.0.0.1:0"
@@ -93,7 +93,7 @@ def running_sandbox(address: Address = ANY_PORT, **options: Any) -> Iterator[Run
     """A sandbox on a port of its own, or on a given one."""
     sandbox = Sandbox(SandboxOptions(**options))
     bound = bind(address)
-    with running(lambda: listening(sandbox.app, bound)):
+    with running(lambda: listening(sandbox.app, [bound])):
         host, port = bound_name(bound)
         yield RunningSandbox(sandbox, f"{host}:{port}")
 
@@ -140,7 +140,7 @@ def accounts(url: str, smsbat: dict[str, Any] | None = None, **account: Any) -> 
 def write_mappings(folder: Path, content: dict[str, Any]) -> Path:
     """A mappings folder with the shipped dialects and these accounts. JSON is YAML."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("messagio.yaml", "smsbat-compat.yaml", "smsbat.yaml"):
+    for name in ("messagio.yaml", "messagio-media.yaml", "smsbat-compat.yaml", "smsbat.yaml"):
         (folder / name).write_text((MAPPINGS / name).read_text())
     (folder / "accounts.yaml").write_text(json.dumps(content))
     return folder
@@ -153,12 +153,17 @@ def plan_for(folder: Path, url: str, smsbat: dict[str, Any] | None = None, **acc
 
 @contextlib.contextmanager
 def running_gateway(
-    folder: Path, url: str, smsbat: dict[str, Any] | None = None, database: str | None = None, **account: Any
+    folder: Path,
+    url: str,
+    smsbat: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
+    **account: Any,
 ) -> Iterator[Address]:
-    """A whole gateway, with its database in ``folder``; yields the address for legacy clients."""
+    """A whole gateway, with its database and pictures in ``folder``; yields the address for legacy clients."""
     plan = plan_for(folder / "mappings", url, smsbat, **account)
-    legacy, operator = bind(ANY_PORT), bind(ANY_PORT)
-    file = database or f"sqlite:///{folder / 'gateway.db'}"
-    with running(lambda: gateway(plan, file, legacy, operator)):
-        host, port = bound_name(legacy)
-        yield f"{host}:{port}"
+    doors = Doors([bind(ANY_PORT)], bind(ANY_PORT))
+    address = "{}:{}".format(*bound_name(doors.plain[0]))
+    places = {"database": f"sqlite:///{folder / 'gateway.db'}", "media": str(folder / "media")}
+    chosen = Settings(**{**places, "public_url": f"http://{address}", **(settings or {})})
+    with running(lambda: gateway(plan, chosen, doors)):
+        yield address

@@ -1,0 +1,62 @@
+"""Pictures that accounts uploaded: received, kept, named in requests, fetched by the world."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+
+from gateway.core.pictures import Picture, new_image_id
+from gateway.mapping.parameters import Upload
+from gateway.store.media import MediaStore
+from gateway.store.pictures import PictureStorage, Spool, Spools
+
+#: The path of pictures below the public base address.
+MEDIA_PATH = "/media/"
+_NAME = re.compile(rf"{MEDIA_PATH}([A-Z0-9]{{64}})\.(jpg|png|gif)")
+
+
+class Album:
+    """Records and bytes together.
+
+    ``public_url`` is the base address under which the world reaches this gateway, ``retention`` is how many
+    milliseconds a picture may be named after it was needed last. Its methods raise ``StoreUnavailable`` or ``OSError``
+    when the one or the other can't be reached.
+    """
+
+    def __init__(self, media: MediaStore, storage: PictureStorage, public_url: str | None, retention: int) -> None:
+        self._media = media
+        self._storage = storage
+        self._retention = retention
+        self._base = public_url.rstrip("/") if public_url else None
+
+    def spools(self) -> Spools:
+        """Where the files of a request are received."""
+        return Spools(self._storage)
+
+    async def keep(self, upload: Upload, account: str, now: int) -> Picture:
+        """Keep what was received; durable when it returns."""
+        spool = upload.file.content
+        assert isinstance(spool, Spool)
+        picture = Picture(new_image_id(), account, upload.format, upload.file.size)
+        # On record first: should the process end in between, retention clears the record away, and nobody has the id.
+        await self._media.add(picture, now)
+        await self._storage.keep(spool, picture.name)
+        return picture
+
+    async def addresses(self, ids: Sequence[str], account: str, now: int) -> dict[bytes, str]:
+        """Public addresses of those of these pictures that the account has, blank when there is no public base."""
+        found = await self._media.find(ids, now - self._retention)
+        return {each.encode(): self._address(picture) for each, picture in found.items() if picture.account == account}
+
+    def _address(self, picture: Picture) -> str:
+        return self._base + MEDIA_PATH + picture.name if self._base else ""
+
+    async def at(self, path: str) -> Picture | None:
+        """The picture at a path of the legacy listener."""
+        named = _NAME.fullmatch(path)
+        picture = (await self._media.find([named[1]])).get(named[1]) if named else None
+        return picture if named and picture and picture.format == named[2] else None
+
+    def read(self, picture: Picture, start: int, end: int) -> AsyncIterator[bytes]:
+        """Its bytes from ``start`` up to, not including, ``end``."""
+        return self._storage.read(picture.name, start, end)

@@ -1,0 +1,31 @@
+"""A database as the queries see it: the group-commit writer, and reading beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.errors import StoreUnavailable
+from gateway.store.writer import GroupCommitWriter
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An open database."""
+
+    engine: Engine
+    writer: GroupCommitWriter
+
+    async def read(self, query: Callable[..., Found], *arguments: Any) -> Found:
+        """Run a reading function in a thread. Raises ``StoreUnavailable``."""
+        try:
+            return await asyncio.to_thread(query, *arguments)
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreUnavailable(f"not read: {type(error).__name__}") from error

@@ -1,0 +1,11 @@
+"""JSON answers, in the bytes that the legacy servers wrote."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def dump(tree: Any) -> bytes:
+    """One line, with a blank behind each colon and comma, and nothing but ASCII (seed 002, 3)."""
+    return json.dumps(tree).encode()
