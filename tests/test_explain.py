@@ -15,7 +15,7 @@ from gateway.explain.explanation import Explanation, explain
 from gateway.mapping.loader import Plan
 from gateway.wire.raw_http import NotHttp, Request, read_request
 from tests.support.process import command
-from tests.support.raw import get, post, signed, urlencoded
+from tests.support.raw import get, multipart, post, signed, urlencoded
 from tests.support.servers import plan_for
 
 CAPTURES = Path(__file__).parent / "captures"
@@ -239,3 +239,19 @@ def test_the_command_reads_files_and_stdin_and_writes_json(tmp_path: Path) -> No
 def test_the_command_says_what_it_can_not_read() -> None:
     shown = command("explain", "/nowhere")
     assert (shown.returncode, shown.stderr) == (2, "the file /nowhere can't be read: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    ("signed", "mistake"),
+    [
+        (b"4Ab2ln4FEa32onvUser" + hashlib.md5(b"GIF89a").hexdigest().encode(), "the secret was put first"),
+        (b"onvUser" + hashlib.md5(b"GIF89a").digest() + b"4Ab2ln4FEa32", "the md5 of the file was put in as bytes"),
+        (b"onvUser4Ab2ln4FEa32", "the file was left out"),
+    ],
+)
+def test_a_wrongly_signed_upload_is_explained(plan: Plan, signed: bytes, mistake: str) -> None:
+    pairs = [(b"login", b"onvUser"), (b"image", b"GIF89a"), (b"sign", hashlib.md5(signed).hexdigest().encode())]
+    told = explained(plan, multipart(pairs, target=b"/upload/"))
+    assert (told.dialect, told.answer) == ("messagio-media", '{"status": 2, "error": "Invalid sign"}')
+    assert told.signature is not None
+    assert any(mistake in each for each in told.signature.mistakes)

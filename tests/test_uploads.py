@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 import pytest
 
@@ -310,3 +311,36 @@ def test_ten_uploads_of_twenty_megabytes_at_once_stay_small_in_memory(tmp_path: 
 def test_formats_by_magic_bytes() -> None:
     heads = [JPG, PNG, b"GIF87a", b"GIF89a", b"GIF88a", b"\xff\xd8", b"<svg", b""]
     assert [image_format(head) for head in heads] == ["jpg", "png", "gif", "gif", None, None, None, None]
+
+
+@pytest.mark.parametrize(("charset", "codec"), [("UTF-8", "utf-8"), ("UTF-16BE", "utf-16-be"), ("CP1251", "cp1251")])
+@pytest.mark.parametrize("form", ["get", "urlencoded", "multipart"])
+@pytest.mark.parametrize("with_picture", [True, False])
+def test_text_in_each_charset_and_form_with_and_without_a_picture(
+    setup: Setup, charset: str, codec: str, form: str, with_picture: bool
+) -> None:
+    """The signature is over the bytes as sent; SMSBAT gets the text whole."""
+    text = "Привет, мир & ёж + 100%"
+    pairs = [
+        (b"user", b"onvUser"),
+        (b"from", b"Sender"),
+        (b"phone", b"380500009003"),
+        (b"txt", text.encode(codec)),
+        (b"charset", charset.encode()),
+        (b"sending_method", b"viber"),
+    ]
+    if with_picture:
+        pairs.append((b"image_id", setup.exchange(upload(PNG)).json["image_id"].encode()))
+    sign = hashlib.md5(b"".join(value for _, value in pairs[:4]) + b"4Ab2ln4FEa32").hexdigest()
+    pairs.append((b"sign", sign.encode()))
+    encoded = b"&".join(name + b"=" + quote_from_bytes(value).encode() for name, value in pairs)
+    raw = {
+        "get": b"GET /?%b HTTP/1.1\r\nHost: bulk.sms-online.com\r\n\r\n" % encoded,
+        "urlencoded": post(encoded),
+        "multipart": multipart(pairs),
+    }[form]
+    before = len(setup.sandbox.received)
+    assert setup.exchange(raw).text == OK
+    item = setup.sandbox.received[before]
+    assert item["text"] == text
+    assert ("img" in item.get("messageData", {})) == with_picture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from binascii import unhexlify
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus, unquote_to_bytes
@@ -87,6 +88,9 @@ def _signature(guess: Guess, secret: bytes) -> bytes:
 
 
 def _guesses(plan: DialectPlan, fields: Fields, raw_form: bytes) -> Iterator[Guess]:
+    if plan.authenticator.files:
+        yield from _about_file(plan, fields)
+        return
     signing = _signing(plan, fields)
     yield Guess("'sign' itself has white space around it", signing.values())
     yield from _about_order(signing)
@@ -101,6 +105,19 @@ def _signing(plan: DialectPlan, fields: Fields) -> Signing:
     authenticator = plan.authenticator
     lists = [authenticator.sent(fields, name, many) for name, many in authenticator.over]
     return Signing(*[*lists, [], [], [], []][:4])
+
+
+def _about_file(plan: DialectPlan, fields: Fields) -> Iterator[Guess]:
+    signed = plan.authenticator.signed(fields)
+    yield Guess("'sign' itself has white space around it", signed)
+    yield Guess("the secret was put first instead of last", signed, secret_first=True)
+    yield Guess("the md5 of the file was put before the login", signed[::-1])
+    yield Guess("the file was left out", signed[:1])
+    yield Guess("the login was left out", signed[1:])
+    raw_md5s = [
+        unhexlify(value) if value == fields.files[plan.authenticator.files[0]].md5 else value for value in signed
+    ]
+    yield Guess("the md5 of the file was put in as bytes, not as hex digits", raw_md5s)
 
 
 def _about_order(signing: Signing) -> Iterator[Guess]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
 
@@ -14,7 +15,7 @@ from gateway.mapping.otp import compile_rules
 from gateway.mapping.schema import Example
 from gateway.mapping.source import Problem, Where
 from gateway.mapping.upstream import UpstreamPlan
-from gateway.wire.raw_http import NotHttp, Request, read_request
+from gateway.wire.raw_http import NO_HOST, NotHttp, Request, read_request
 
 #: What operations would add to the answer's scope.
 EXAMPLE_RESULTS = {"picture.id": "IMAGE-ID"}
@@ -72,6 +73,12 @@ def _identities(plan: DialectPlan, account: Account) -> Identities:
     return {plan.name: {login: Identity(login, (first, last), account, False)}}
 
 
+def _request(plan: DialectPlan, example: Example) -> Request:
+    """The example's request; one that names no host is sent to where the dialect answers."""
+    request = read_request(_as_sent(example))
+    return dataclasses.replace(request, host=plan.places[0].host) if request.host == NO_HOST else request
+
+
 def _as_sent(example: Example) -> bytes:
     """A block of YAML text ends in a newline that no client sends after a body, and has no CRLF for multipart."""
     head, blank, body = example.request.encode().partition(b"\n\n")
@@ -83,7 +90,7 @@ def _differences(
     plan: DialectPlan, upstream: UpstreamPlan, account: Account, example: Example, where: Where
 ) -> Iterator[Problem]:
     known = {each.encode(): address for each, address in plan.file.example_account.pictures.items()}
-    exchange, answer = run(plan, _identities(plan, account), read_request(_as_sent(example)), known.get)
+    exchange, answer = run(plan, _identities(plan, account), _request(plan, example), known.get)
     items = [upstream.item(message, account, now=0) for message in exchange.messages]
     if items != example.items:
         yield plan.source.problem((*where, "items"), f"example '{example.name}': the items are {items}")

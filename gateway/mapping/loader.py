@@ -40,7 +40,7 @@ class Plan:
     def dialect_at(self, host: str, path: str) -> DialectPlan:
         """The dialect that answers there, whether it knows the path or not: a host name counts before a longer path.
 
-        Where no dialect is, one refuses in its own form all the same: the one at ``/``, else the first.
+        Where no dialect is, one that sends refuses in its own form all the same: the one whose places are widest.
         """
         there = [
             (bool(place.host), len(place.path), plan)
@@ -50,7 +50,7 @@ class Plan:
         ]
         if there:
             return max(there, key=itemgetter(0, 1))[2]
-        return self.dialect_at("", "/") if path != "/" else next(iter(self.dialects.values()))
+        return min(self.dialects.values(), key=lambda plan: (plan.takes_uploads, min(len(p.path) for p in plan.places)))
 
 
 def gets_pictures(dialects: Iterable[DialectPlan], accounts: Accounts) -> bool:

@@ -14,6 +14,8 @@ class NotHttp(ValueError):
     """Bytes that no HTTP parser reads as a request."""
 
 
+#: The host of a saved request that names none.
+NO_HOST = "localhost"
 _PORT = re.compile(r":\d*$")
 
 
@@ -71,7 +73,7 @@ def _without_framing(lines: list[bytes]) -> list[bytes]:
     """A saved request's body is what follows; a length that no longer fits after editing must not cut it."""
     names = [line.partition(b":")[0].lower() for line in lines]
     kept = [line for line, name in zip(lines, names, strict=True) if name not in (b"content-length", b"expect")]
-    return kept if b"host" in names else [*kept, b"Host: localhost"]
+    return kept if b"host" in names else [*kept, b"Host: " + NO_HOST.encode()]
 
 
 def _request(event: h11.Request, body: bytes) -> Request:
