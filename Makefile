@@ -10,7 +10,7 @@ run: $(VENV)/run.stamp
 	$(BIN)/smsbat-gateway demo $(ARGS)
 
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
