@@ -22,6 +22,8 @@ ENV PATH=/app/.venv/bin:$PATH \
     GATEWAY_OPERATOR_LISTEN=127.0.0.1:8081 \
     GATEWAY_MAPPINGS=/app/mappings \
     GATEWAY_DATABASE=sqlite:////data/gateway.db \
+    GATEWAY_MEDIA=/data/media \
+    TMPDIR=/data \
     GATEWAY_LOG_FORMAT=json
 USER 10001
 VOLUME /data

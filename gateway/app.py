@@ -16,6 +16,8 @@ from gateway.console.operator import operator_app
 from gateway.errors import Refusal, StoreUnavailable
 from gateway.inbound.album import Album
 from gateway.inbound.app import LegacyApp, Observer, log_exchange
+from gateway.inbound.body import App
+from gateway.inbound.hooks import HookApp
 from gateway.inbound.pictures import PictureApp
 from gateway.inbound.protocol import Unreadable, legacy_protocol
 from gateway.inbound.send import SendOperation
@@ -23,8 +25,13 @@ from gateway.inbound.upload import UploadOperation
 from gateway.listener import bind, listening
 from gateway.mapping.answers import Answer
 from gateway.mapping.loader import Plan
+from gateway.outbound.callbacks import CallbackDispatcher
+from gateway.outbound.poller import Poller
+from gateway.outbound.reports import Reports
 from gateway.outbound.sender import Sender
+from gateway.outbound.web import WebClient
 from gateway.settings import Settings, addresses
+from gateway.store.callbacks import CallbackStore
 from gateway.store.database import Database
 from gateway.store.engine import open_engine
 from gateway.store.media import MediaStore
@@ -32,6 +39,7 @@ from gateway.store.messages import MessageStore
 from gateway.store.migrations import migrate
 from gateway.store.ownership import sole_ownership
 from gateway.store.pictures import PictureStorage, open_storage
+from gateway.store.reports import ReportStore
 from gateway.store.retention import sweep
 from gateway.store.writer import GroupCommitWriter
 from gateway.tls import Certificate
@@ -72,21 +80,37 @@ async def gateway(
         database = await stack.enter_async_context(_database(settings.database))
         retention = int(settings.media_retention_days * _DAY)
         album = Album(MediaStore(database), storage, settings.public_url, retention)
-        send = SendOperation(*await _sending(stack, plan, database))
+        reports = _reporting(stack, plan, database)
+        send = SendOperation(*await _sending(stack, plan, database, reports), reports)
         app = LegacyApp(plan, {"send": send, "upload": UploadOperation(album)}, album, observer)
         _run_beside(stack, _sweeping(database, storage, retention))
         await stack.enter_async_context(listening(operator_app(), [doors.operator]))
-        await _open(stack, doors, PictureApp(album, app), plan)
+        hooks = HookApp(plan.accounts.hooks, plan.upstream.hooks, reports, app)
+        await _open(stack, doors, PictureApp(album, hooks), plan)
         yield
 
 
+def _reporting(stack: contextlib.AsyncExitStack, plan: Plan, database: Database) -> Reports:
+    """Callbacks going out, early reports and status reads, at work."""
+    targets, web = plan.accounts.targets, WebClient()
+    stack.push_async_callback(web.aclose)
+    dispatcher = CallbackDispatcher(CallbackStore(database), targets.values(), web)
+    dispatcher.start()
+    stack.push_async_callback(dispatcher.stop)
+    reports = Reports(ReportStore(database, targets), dispatcher)
+    _run_beside(stack, reports.run())
+    for login in plan.accounts.smsbat.values():
+        _run_beside(stack, Poller(login, plan.upstream.hooks, plan.accounts.accounts, reports).run())
+    return reports
+
+
 async def _sending(
-    stack: contextlib.AsyncExitStack, plan: Plan, database: Database
+    stack: contextlib.AsyncExitStack, plan: Plan, database: Database, reports: Reports
 ) -> tuple[MessageStore, dict[str, Sender]]:
     """The senders, at work, and the store they share."""
     store = MessageStore(database)
     senders = {
-        name: Sender(login, plan.upstream, plan.accounts.accounts, store)
+        name: Sender(login, plan.upstream, plan.accounts.accounts, store, reports)
         for name, login in plan.accounts.smsbat.items()
     }
     await _warn_of_orphans(store, plan)
@@ -96,19 +120,30 @@ async def _sending(
     return store, senders
 
 
-async def _open(stack: contextlib.AsyncExitStack, doors: Doors, app: PictureApp, plan: Plan) -> None:
+async def _open(stack: contextlib.AsyncExitStack, doors: Doors, app: App, plan: Plan) -> None:
     """Let legacy clients in, at every door to the same application."""
     protocol = legacy_protocol(_unreadable(plan))
+    servers = []
     if doors.plain:
-        await stack.enter_async_context(listening(app, doors.plain, protocol))
+        servers.append(await stack.enter_async_context(listening(app, doors.plain, protocol)))
     if doors.certificate:
         _run_beside(stack, doors.certificate.watch())
-        await stack.enter_async_context(listening(app, doors.tls, protocol, doors.certificate.context))
+        tls = doors.certificate.context
+        servers.append(await stack.enter_async_context(listening(app, doors.tls, protocol, tls)))
+    # All doors close at once; each one's last requests are waited for behind that.
+    for server in servers:
+        stack.callback(setattr, server, "should_exit", True)
 
 
 def _run_beside(stack: contextlib.AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
     """Run something for as long as the gateway serves."""
-    stack.callback(asyncio.create_task(work).cancel)
+    task = asyncio.create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(end)
 
 
 async def _sweeping(database: Database, storage: PictureStorage, retention: int) -> None:
@@ -117,6 +152,8 @@ async def _sweeping(database: Database, storage: PictureStorage, retention: int)
             await sweep(database, storage, time.time_ns() // 1_000_000, retention)
         except (StoreUnavailable, OSError) as error:
             log.error("what is kept too long can't be removed yet", error=str(error))
+        except Exception:
+            log.exception("the sweep stumbled and goes on")
         await asyncio.sleep(_SWEEP_PAUSE)
 
 
@@ -141,10 +178,9 @@ async def _warn_of_orphans(store: MessageStore, plan: Plan) -> None:
 
 
 def _unreadable(plan: Plan) -> Unreadable:
-    """Bytes that are no HTTP have no path: they are answered in the dialect that answers at ``/``."""
-    dialect = plan.dialect_at("", "/")
+    """What never gets as far as the application is answered in the dialect of its place all the same."""
 
-    def answer(kind: str) -> Answer:
-        return dialect.refuse(Refusal(kind))
+    def answer(kind: str, host: str, path: str) -> Answer:
+        return plan.dialect_at(host, path).refuse(Refusal(kind))
 
     return answer

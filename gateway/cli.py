@@ -155,8 +155,13 @@ def sandbox(
     fault: Annotated[str | None, typer.Option(help="Fail every call this way; see the numbers below.")] = None,
     refuse_duplicates: Annotated[bool, typer.Option(help="Refuse a customerMessageId that was taken before.")] = False,
     pace: Annotated[float, typer.Option(min=0, help="Seconds between the statuses of a message.")] = 1.0,
+    hook: Annotated[str | None, typer.Option(help="Address to tell of messages, such as a gateway's /hooks/….")] = None,
 ) -> None:
-    """Start a stand-in SMSBAT. GET /sandbox/messages lists what it received, GET /sandbox/summary counts it."""
+    """Start a stand-in SMSBAT. GET /sandbox/messages lists what it received, GET /sandbox/summary counts it.
+
+    POST /sandbox/tell tells the hook whatever is in the body. Partners' scripts are at /partner/ok, /partner/flaky-2,
+    /partner/500, /partner/slow, /partner/dead, /partner/redirect; GET /sandbox/partner lists what they were told.
+    """
     from gateway.sandbox.command import run_sandbox
 
     options: dict[str, Any] = {
@@ -169,6 +174,7 @@ def sandbox(
         "fault": fault,
         "refuse_duplicates": refuse_duplicates,
         "pace": pace,
+        "hook": hook,
     }
     run_sandbox(f"{LOOPBACK}:{port}", options)
 
@@ -179,6 +185,59 @@ def schema() -> None:
     from gateway.mapping.json_schema import json_schema_text
 
     sys.stdout.write(json_schema_text())
+
+
+AccountOption = Annotated[str | None, typer.Option(help="Only of this account.")]
+LimitOption = Annotated[int, typer.Option(min=1, help="At most so many.")]
+callbacks_app = typer.Typer(no_args_is_help=True, help="Callbacks owed to partners' scripts.")
+app.add_typer(callbacks_app, name="callbacks")
+
+
+@callbacks_app.command("list")
+def callbacks_list(
+    state: Annotated[
+        list[str] | None, typer.Option(help="pending, done, refused or dead; several by repeating.  [all but done]")
+    ] = None,
+    account: AccountOption = None,
+    limit: LimitOption = 50,
+    database: DatabaseOption = None,
+) -> None:
+    """List callbacks, newest first. Refused: the script said 400 or 404. Dead: it never said anything good in time."""
+    from gateway.outbox import list_callbacks
+    from gateway.store.callbacks import CallbackState
+
+    try:
+        states = {CallbackState(each) for each in state or ("pending", "refused", "dead")}
+    except ValueError as error:
+        raise ConfigurationError(f"--state must be one of {', '.join(CallbackState)}") from error
+    list_callbacks(_settings(database=database).database, states, account, limit)
+
+
+@callbacks_app.command("retry")
+def callbacks_retry(
+    ids: Annotated[list[int] | None, typer.Argument(help="Which; without any, give --all.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All that were refused or are dead.")] = False,
+    account: AccountOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Send callbacks again that were refused or are dead, on a new schedule. The gateway may be running."""
+    from gateway.outbox import retry_callbacks
+
+    if bool(ids) == every:
+        raise ConfigurationError("name callbacks by their ids, or give --all")
+    retry_callbacks(_settings(database=database).database, ids, account)
+
+
+@app.command()
+def replies(
+    unmatched: Annotated[bool, typer.Option(help="Only those that answer no known message.")] = False,
+    limit: LimitOption = 50,
+    database: DatabaseOption = None,
+) -> None:
+    """List what subscribers wrote, newest first."""
+    from gateway.outbox import list_replies
+
+    list_replies(_settings(database=database).database, unmatched, limit)
 
 
 @app.command()

@@ -13,12 +13,14 @@ from rich.console import Console
 from rich.text import Text
 
 from gateway.app import Doors, gateway
-from gateway.listener import bind, listening
+from gateway.inbound.hooks import HOOK_PATH
+from gateway.listener import bind
 from gateway.logs import configure_logging
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan, load
 from gateway.process import run_until_stopped
+from gateway.sandbox.server import serving
 from gateway.sandbox.smsbat import Sandbox, SandboxOptions
 from gateway.settings import Settings
 
@@ -35,7 +37,8 @@ def run_demo(mappings: Path, database: str, media: str, port: int, operator_port
     files = [*sorted({*mappings.glob("*.yaml")} - own_accounts), mappings / "demo" / "accounts.yaml"]
     plan = _towards(load(files), sandbox_port)
     commentary = Commentary()
-    sandbox = Sandbox(SandboxOptions(), commentary.smsbat_got)
+    hook = f"http://127.0.0.1:{port}{HOOK_PATH}{next(iter(plan.accounts.hooks))}"
+    sandbox = Sandbox(SandboxOptions(hook=hook), commentary.smsbat_got, commentary.partner_told)
     legacy, operator, smsbat = (f"127.0.0.1:{each}" for each in (port, operator_port, sandbox_port))
     settings = Settings(
         database=database, media=media, listen=legacy, operator_listen=operator, public_url=f"http://{legacy}"
@@ -43,7 +46,7 @@ def run_demo(mappings: Path, database: str, media: str, port: int, operator_port
     doors, bound = Doors.of(settings), bind(smsbat)
 
     async def program(stop: asyncio.Event) -> None:
-        async with listening(sandbox.app, [bound]), gateway(plan, settings, doors, commentary.answered):
+        async with serving(sandbox, bound), gateway(plan, settings, doors, commentary.answered):
             commentary.welcome(port, sandbox_port)
             await stop.wait()
             commentary.bye()
@@ -59,7 +62,11 @@ def _towards(plan: Plan, sandbox_port: int) -> Plan:
         )
         for name, login in plan.accounts.smsbat.items()
     }
-    return dataclasses.replace(plan, accounts=dataclasses.replace(plan.accounts, smsbat=logins))
+    targets = {
+        key: dataclasses.replace(target, url=f"http://127.0.0.1:{sandbox_port}/partner/ok")
+        for key, target in plan.accounts.targets.items()
+    }
+    return dataclasses.replace(plan, accounts=dataclasses.replace(plan.accounts, smsbat=logins, targets=targets))
 
 
 class Commentary:
@@ -99,6 +106,10 @@ class Commentary:
         said = str(exchange.refusal) if exchange.refusal else "accepted"
         words = f"{_on_one_line(answer)}  ({said}, {seconds * 1000:.1f} ms)"
         self._line("  went back  ", words, "red" if exchange.refusal else "green")
+
+    def partner_told(self, record: Mapping[str, Any]) -> None:
+        """Called by the sandbox for each callback to the demo's script."""
+        self._line("  the script got ", f"{record['method']} {record['told']}", "magenta")
 
     def bye(self) -> None:
         """The last line."""

@@ -30,8 +30,9 @@ def bind(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         bound = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise ConfigurationError(f"can't listen on {address}: {error.strerror}") from error
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "there is no such port"
+        raise ConfigurationError(f"can't listen on {address}: {reason}") from error
     # Accepted connections inherit it. Without it an answer's body waits for the client to acknowledge its head: 40 ms.
     bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     bound.setblocking(False)
@@ -41,7 +42,7 @@ def bind(address: Address) -> socket.socket:
 @contextlib.asynccontextmanager
 async def listening(
     app: Any, bound: Sequence[socket.socket], protocol: Any = "httptools", tls: ssl.SSLContext | None = None
-) -> AsyncIterator[None]:
+) -> AsyncIterator[uvicorn.Server]:
     """Serve an ASGI application on bound sockets until the block ends, then let its requests finish."""
     config = uvicorn.Config(
         app,
@@ -67,7 +68,7 @@ async def listening(
             raise ConfigurationError("the server ended before it began")
         await asyncio.sleep(0.005)
     try:
-        yield
+        yield server
     finally:
         server.should_exit = True
         await task

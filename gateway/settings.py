@@ -45,7 +45,11 @@ class Settings(BaseSettings):
     )
     media: str = Field("media", description="Where uploaded pictures are kept: a folder, or s3://bucket/prefix.")
     media_retention_days: float = Field(
-        365, gt=0, description="Days that a picture is kept after the last message that shows it."
+        365,
+        gt=0,
+        le=36_500,
+        allow_inf_nan=False,
+        description="Days that a picture is kept after the last message that shows it.",
     )
     log_format: Literal["console", "json"] = Field("console", description="How log lines look.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")

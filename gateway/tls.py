@@ -27,34 +27,45 @@ _VERSIONS: dict[TlsVersion, ssl.TLSVersion] = {
 class Certificate:
     """A certificate chain and its key, in PEM files; ``key`` may be the same file.
 
-    ``context`` stays the same object: what is loaded into it counts for the connections that begin from then on.
+    ``context`` is for the server, and stays the same; connections that begin later get what is in the files then.
     Raises ``ConfigurationError`` when the files can't be used at the start; later the ones before stay in use.
     """
 
     def __init__(self, certificate: Path, key: Path, minimum: TlsVersion) -> None:
         self._files = (certificate, key)
         self._minimum = minimum
+        self._trouble = ""
         try:
-            self._seen = self._times()
-            self.context = self._new_context()
+            self._loaded = self._state()
+            self._current = self.context = self._new_context()
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"the TLS certificate {certificate} can't be used: {_reason(error)}") from error
+        # Loading anew into a context would leave a certificate of another key type in it beside the new one.
+        self.context.sni_callback = self._show_current
+
+    def _show_current(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        """Called for every connection, with a server name or without."""
+        connection.context = self._current
 
     def refresh(self) -> bool:
         """Load the files anew when they changed; true when new ones are in use."""
         try:
-            times = self._times()
-            if times == self._seen:
+            state = self._state()
+            if state == self._loaded:
                 return False
-            self._seen = times
-            # A chain and key that do not fit must not get halfway into the context in use.
-            self._new_context()
-            self.context.load_cert_chain(*self._files)
+            self._current = self._new_context()
         except (OSError, ValueError) as error:
-            log.error("the new TLS certificate can't be used; the old one stays", reason=_reason(error))
+            self._complain(_reason(error))
             return False
+        self._loaded, self._trouble = state, ""
         log.info("a new TLS certificate is in use")
         return True
+
+    def _complain(self, reason: str) -> None:
+        """Once for each reason: the files are looked at every second until they are good."""
+        if reason != self._trouble:
+            log.error("the new TLS certificate can't be used; the old one stays", reason=reason)
+        self._trouble = reason
 
     async def watch(self) -> None:
         """Refresh for as long as the process runs."""
@@ -62,8 +73,9 @@ class Certificate:
             await asyncio.sleep(PAUSE)
             self.refresh()
 
-    def _times(self) -> list[tuple[int, int]]:
-        return [(status.st_mtime_ns, status.st_ino) for status in (file.stat() for file in self._files)]
+    def _state(self) -> list[tuple[int, ...]]:
+        states = (file.stat() for file in self._files)
+        return [(state.st_mtime_ns, state.st_ctime_ns, state.st_ino, state.st_size) for state in states]
 
     def _new_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -71,7 +83,8 @@ class Certificate:
         if self._minimum in ("1.0", "1.1"):
             # OpenSSL offers versions that old only at its lowest level of security.
             context.set_ciphers("DEFAULT:@SECLEVEL=0")
-        context.load_cert_chain(*self._files)
+        # A password would be asked for at the terminal, where nobody is.
+        context.load_cert_chain(*self._files, password=lambda: b"")
         return context
 
 

@@ -132,7 +132,7 @@ def submit(address: str, body: bytes, timeout: float = 0.3, peer: socket.socket 
     settings = Credential.model_validate({"url": f"http://{address}", "key": "k", "timeout": timeout})
 
     async def call() -> object:
-        client = SmsbatClient(SmsbatLogin("main", settings, {}), "/bat/messagelist")
+        client = SmsbatClient(SmsbatLogin("main", settings, {}), "/bat/messagelist", 4)
         try:
             return await asyncio.wait_for(client.submit(body), 20)
         finally:

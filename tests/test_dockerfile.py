@@ -42,7 +42,7 @@ def test_its_command_and_its_environment_are_understood() -> None:
     environment.pop("PATH")
     assert command(*arguments, "--help", **environment).returncode == 0
     settings = {name for name in environment if name.startswith("GATEWAY_")}
-    known = {f"GATEWAY_{name}" for name in ("LISTEN", "OPERATOR_LISTEN", "MAPPINGS", "DATABASE", "LOG_FORMAT")}
+    known = {f"GATEWAY_{name}" for name in ("LISTEN", "OPERATOR_LISTEN", "MAPPINGS", "DATABASE", "MEDIA", "LOG_FORMAT")}
     assert settings == known
 
 

@@ -86,7 +86,15 @@ def test_the_example_accounts_are_complete(tmp_path: Path) -> None:
     for name in ("messagio.yaml", "messagio-media.yaml", "smsbat-compat.yaml", "smsbat.yaml"):
         (tmp_path / name).write_text((MAPPINGS / name).read_text())
     (tmp_path / "accounts.yaml").write_text(example)
-    plan = load([tmp_path], {"SMSBAT_KEY": "k", "SHOP_MESSAGIO_SECRET": "s", "SHOP_COMPAT_SECRET": "s"})
+    plan = load(
+        [tmp_path],
+        {
+            "SMSBAT_KEY": "k",
+            "SHOP_MESSAGIO_SECRET": "s",
+            "SHOP_COMPAT_SECRET": "s",
+            "SHOP_HOOK": "a-hook-of-sixteen-or-more",
+        },
+    )
     shop = plan.accounts.accounts["shop"]
     assert (shop.viber_type("ShopOrders"), shop.viber_type("Other")) == ("viber_trans", "viber_promo")
     assert read_source(MAPPINGS / "accounts.example.yaml").content["kind"] == "accounts"

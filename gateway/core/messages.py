@@ -118,6 +118,11 @@ class Receipt:
     concern: Concern | None = None
     detail: str | None = None
 
+    @property
+    def refused(self) -> bool:
+        """Whether the message does not go out."""
+        return self.outcome not in (Outcome.ACCEPTED, Outcome.UNKNOWN)
+
 
 ACCEPTED = Receipt(Outcome.ACCEPTED)
 

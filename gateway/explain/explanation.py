@@ -14,6 +14,7 @@ from gateway.mapping.coverage import coverage
 from gateway.mapping.examples import example_ids, run
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
+from gateway.mapping.parameters import Upload
 from gateway.wire.forms import Fields
 from gateway.wire.raw_http import Request
 
@@ -90,10 +91,12 @@ def _assumed_picture(image_id: bytes) -> str | None:
 
 
 def _tell_signature(told: Explanation, plan: Plan, exchange: Exchange, request: Request) -> None:
-    fields, authenticator = exchange.fields, exchange.dialect.authenticator
+    fields, authenticator = exchange.received, exchange.dialect.authenticator
     assert fields is not None
     login, given = fields.last(authenticator.login), fields.last(authenticator.signature)
     if (exchange.endpoint and exchange.endpoint.refuse) or login is None or given is None:
+        return
+    if any(name not in fields.files for name in authenticator.files):
         return
     known = plan.accounts.identities[exchange.dialect.name]
     identity = known.get(login)
@@ -163,9 +166,13 @@ def _fields(exchange: Exchange, fields: Fields) -> list[FieldRead]:
         origin = str(exchange.dialect.source.origin(("parameters", name))) if row else ""
         is_signature = raw_name == exchange.dialect.authenticator.signature
         shown = _given(exchange, values[-1]) if is_signature else _joined(values)
-        value = shown if is_signature else exchange.values.get(name)
+        value = shown if is_signature else _readable(exchange.values.get(name))
         told.append(FieldRead(name, shown, value, fate, origin))
     return told
+
+
+def _readable(value: Any) -> Any:
+    return f"{value.format}, {value.file.size} bytes" if isinstance(value, Upload) else value
 
 
 def _joined(values: Sequence[bytes]) -> str:

@@ -15,6 +15,12 @@ MEDIA_PATH = "/media/"
 _NAME = re.compile(rf"{MEDIA_PATH}([A-Z0-9]{{64}})\.(jpg|png|gif)")
 
 
+def picture_name(path: str) -> tuple[str, str] | None:
+    """Id and extension in a path of the legacy listener that can be a picture's."""
+    named = _NAME.fullmatch(path)
+    return (named[1], named[2]) if named else None
+
+
 class Album:
     """Records and bytes together.
 
@@ -51,11 +57,10 @@ class Album:
     def _address(self, picture: Picture) -> str:
         return self._base + MEDIA_PATH + picture.name if self._base else ""
 
-    async def at(self, path: str) -> Picture | None:
-        """The picture at a path of the legacy listener."""
-        named = _NAME.fullmatch(path)
-        picture = (await self._media.find([named[1]])).get(named[1]) if named else None
-        return picture if named and picture and picture.format == named[2] else None
+    async def at(self, image_id: str, extension: str) -> Picture | None:
+        """The picture of this name."""
+        picture = (await self._media.find([image_id])).get(image_id)
+        return picture if picture and picture.format == extension else None
 
     def read(self, picture: Picture, start: int, end: int) -> AsyncIterator[bytes]:
         """Its bytes from ``start`` up to, not including, ``end``."""

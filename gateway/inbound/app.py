@@ -7,6 +7,7 @@ routing knows nothing of mapping files.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
@@ -21,12 +22,15 @@ from gateway.inbound.form import read_form
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
-from gateway.wire.raw_http import host_name
+from gateway.wire.request_line import host_name
 
 #: Told of every exchange when it is answered, with its duration in seconds.
 Observer = Callable[[Exchange, Answer, float], None]
 
 log = structlog.get_logger("gateway.inbound")
+
+#: A parameter's name; with as many digits as a code or a phone has it may be something else.
+_NAME = re.compile(rb"(?!.*[0-9]{3})[A-Za-z_][A-Za-z0-9_\[\]-]{0,39}")
 
 
 class Operation(Protocol):
@@ -113,11 +117,11 @@ def log_exchange(exchange: Exchange, answer: Answer, seconds: float) -> None:
         messages=len(exchange.messages),
         answer=str(exchange.refusal) if exchange.refusal else "accepted",
         ignored=_names(sent & exchange.dialect.ignored),
-        unknown=_names(sent - exchange.dialect.known),
+        unknown=_names(sent - exchange.dialect.known) if exchange.identity else [],
         ms=round(seconds * 1000, 1),
     )
 
 
 def _names(names: frozenset[bytes]) -> list[str]:
-    """A few names, shortened: they are the client's bytes."""
-    return [name[:40].decode("utf-8", "backslashreplace") for name in sorted(names)[:10]]
+    """A few names. What looks like none is a piece of a text whose ``&`` was not escaped, and is not told."""
+    return [name.decode() for name in sorted(names) if _NAME.fullmatch(name)][:10]

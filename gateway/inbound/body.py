@@ -11,6 +11,8 @@ Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
+#: An ASGI application.
+App = Callable[[Any, Receive, Send], Awaitable[None]]
 
 #: A body over its limit is still read, and thrown away, up to this many bytes: a client that is cut off while it sends
 #: does not read its answer.

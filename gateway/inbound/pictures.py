@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,14 @@ import structlog
 
 from gateway.core.pictures import Picture
 from gateway.errors import StoreUnavailable
-from gateway.inbound.album import MEDIA_PATH, Album
-from gateway.inbound.body import Headers, Receive, Send
+from gateway.inbound.album import Album, picture_name
+from gateway.inbound.body import App, Event, Headers, Receive, Send
 from gateway.wire.images import MEDIA_TYPES
 
 log = structlog.get_logger("gateway.pictures")
 
-App = Callable[[Any, Receive, Send], Awaitable[None]]
+#: Seconds that a reader may take for a piece.
+_PATIENCE = 30.0
 _RANGE = re.compile(rb"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
 #: What a picture's bytes say never changes, and whatever they may hold besides a picture is never run.
 _ALWAYS = [
@@ -50,12 +51,13 @@ class PictureApp:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if not scope["path"].startswith(MEDIA_PATH):
+        name = picture_name(scope["path"])
+        if name is None:
             await self._otherwise(scope, receive, send)
             return
         picture = None
         try:
-            picture = await self._album.at(scope["path"])
+            picture = await self._album.at(*name)
             reply = _reply(scope["method"], dict(scope["headers"]), picture)
         except StoreUnavailable:
             reply = _UNAVAILABLE
@@ -67,18 +69,25 @@ class PictureApp:
         if picture is not None and reply.end:
             try:
                 async for chunk in self._album.read(picture, reply.start, reply.end):
-                    if not started:
-                        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
-                    started = True
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            except OSError:
-                log.error("a picture on record can't be read", picture=picture.id[:6])
+                    async with asyncio.timeout(_PATIENCE):
+                        if not started:
+                            started = True
+                            await send(_head(reply))
+                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            except TimeoutError:
+                return  # nobody reads; an answer that ends early closes the connection
+            except OSError as error:
+                log.error("a picture on record can't be read", picture=picture.id[:6], error=error.strerror)
                 if started:
-                    raise
+                    return
                 reply = _NOT_FOUND
         if not started:
-            await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+            await send(_head(reply))
         await send({"type": "http.response.body", "body": b""})
+
+
+def _head(reply: _Reply) -> Event:
+    return {"type": "http.response.start", "status": reply.status, "headers": reply.headers}
 
 
 def _reply(method: str, headers: Headers, picture: Picture | None) -> _Reply:
@@ -88,10 +97,11 @@ def _reply(method: str, headers: Headers, picture: Picture | None) -> _Reply:
         return _NOT_FOUND
     etag = b'"%b"' % picture.id.encode()
     known = [*_ALWAYS, (b"etag", etag)]
-    if etag in headers.get(b"if-none-match", b""):
+    wanted_other = headers.get(b"if-none-match", b"")
+    if etag in wanted_other or wanted_other.strip() == b"*":
         return _Reply(304, known)
     known.append((b"content-type", MEDIA_TYPES[picture.format].encode()))
-    asked = headers.get(b"range") if headers.get(b"if-range", etag) == etag else None
+    asked = headers.get(b"range") if method == "GET" and headers.get(b"if-range", etag) == etag else None
     return _part(method, known, picture.size, _RANGE.fullmatch(asked) if asked else None)
 
 

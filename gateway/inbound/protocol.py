@@ -15,7 +15,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.mapping.answers import Answer
-from gateway.wire.request_line import method_of, repair_head
+from gateway.wire.request_line import method_of, place_of, repair_head
 
 #: 10,000 phones in an address take about 200 KB.
 MAX_HEAD = 512 * 1024
@@ -30,10 +30,11 @@ _BLANK_LINE = re.compile(rb"\n\r?\n")
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]")
 #: What the parser reads and the application refuses or serves. Others, CONNECT too, are refused before the parser.
 _METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"})
-_HTTP_STATUS = {"malformed": b"400 Bad Request"}
+_HTTP_STATUS = {200: b"200 OK", 400: b"400 Bad Request"}
 
-#: The answer to a request that does not get as far as the application: an error kind to the dialect's answer.
-Unreadable = Callable[[str], Answer]
+#: The answer to a request that does not get as far as the application: an error kind, and the host and path that it
+#: was sent to as far as they can be read, to the dialect's answer.
+Unreadable = Callable[[str, str, str], Answer]
 
 
 def legacy_protocol(unreadable: Unreadable) -> type[HttpToolsProtocol]:
@@ -52,6 +53,9 @@ class _LegacyProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._head = bytearray()
         self._between_messages = True
+        self._request_head = b""
+        self._head_understood = False
+        self._cut_off = False
         self._body_left: int | None = 0
         self._refused = False
         self._patience: asyncio.TimerHandle | None = None
@@ -78,6 +82,7 @@ class _LegacyProtocol(HttpToolsProtocol):
     def _head_complete(self, end: int) -> bytes:
         head, rest = bytes(self._head[:end]), bytes(self._head[end:])
         self._head.clear()
+        self._request_head, self._head_understood = head, False
         method = method_of(head)
         if method is not None and method not in _METHODS:
             self._refuse("method")
@@ -114,6 +119,7 @@ class _LegacyProtocol(HttpToolsProtocol):
             self.url = b"/unusable-address"
         super().on_headers_complete()
         self.scope["query_string"] = query
+        self._head_understood = True
 
     def on_message_complete(self) -> None:
         self._between_messages = True
@@ -129,8 +135,16 @@ class _LegacyProtocol(HttpToolsProtocol):
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
-        if self._incomplete and not self._refused and not self.flow.read_paused:
-            self._patience = self.loop.call_later(STALLED, self._refuse, "malformed")
+        if self._incomplete and not self._refused:
+            self._patience = self.loop.call_later(STALLED, self._out_of_patience)
+
+    def _out_of_patience(self) -> None:
+        """Nothing came; unless it is the application that does not read, the client stopped sending."""
+        self._patience = None
+        if self.flow.read_paused:
+            self._watch()
+        else:
+            self._refuse_cut_off()
 
     @property
     def _incomplete(self) -> bool:
@@ -140,7 +154,7 @@ class _LegacyProtocol(HttpToolsProtocol):
         """A client may end its side once it has sent its request, and still waits for the answer."""
         answer_due = self.cycle is not None and not self.cycle.response_complete
         if self._incomplete:
-            self._refuse("malformed")
+            self._refuse_cut_off()
         elif answer_due:
             self.cycle.keep_alive = False
         return self._incomplete or answer_due
@@ -173,12 +187,23 @@ class _LegacyProtocol(HttpToolsProtocol):
         cycle.message_event.set()
         if self.pipeline:
             cycle.keep_alive = False
-            self.pipeline[0] = (cycle, _answering(self.answer_unreadable(kind), 400))
+            status, answer = self._refusal(kind)
+            self.pipeline[0] = (cycle, _answering(answer, status))
         return bool(self.pipeline)
 
+    def _refuse_cut_off(self) -> None:
+        """The client stopped in the middle; whose head was understood, is answered as any other."""
+        self._cut_off = self._head_understood
+        self._refuse("malformed")
+
+    def _refusal(self, kind: str) -> tuple[int, Answer]:
+        """400 is only for what is no HTTP."""
+        status = 400 if kind == "malformed" and not self._cut_off else 200
+        return status, self.answer_unreadable(kind, *place_of(self._request_head))
+
     def _write_refusal(self, kind: str) -> None:
-        answer = self.answer_unreadable(kind)
-        lines = [b"HTTP/1.1 " + _HTTP_STATUS.get(kind, b"200 OK")]
+        status, answer = self._refusal(kind)
+        lines = [b"HTTP/1.1 " + _HTTP_STATUS[status]]
         lines += [b"%b: %b" % header for header in answer.headers]
         lines += [b"connection: close", b"", answer.body]
         self.transport.write(b"\r\n".join(lines))

@@ -7,11 +7,13 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 
+from gateway.core.lifecycle import Report, Status
 from gateway.core.messages import ACCEPTED, Message, Outcome, Receipt
 from gateway.errors import Refusal
 from gateway.mapping.accounts import Account
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
+from gateway.outbound.reports import Reports
 from gateway.outbound.sender import Sender
 from gateway.store.admission import Terms
 from gateway.store.messages import MessageStore
@@ -20,9 +22,10 @@ from gateway.store.messages import MessageStore
 class SendOperation:
     """Takes the messages of an understood request."""
 
-    def __init__(self, store: MessageStore, senders: Mapping[str, Sender]) -> None:
+    def __init__(self, store: MessageStore, senders: Mapping[str, Sender], reports: Reports) -> None:
         self._store = store
         self._senders = senders
+        self._reports = reports
         #: Messages whose requests wait for a verdict, for the requests that repeat them meanwhile.
         self._awaited: dict[str, asyncio.Future[Receipt]] = {}
 
@@ -35,13 +38,37 @@ class SendOperation:
             raise Refusal("temporary")
         deadline = time.monotonic() + account.wait
         if account.repeats is None:
-            await self._accept(exchange, account)
-            return exchange.settle(await self._submit(sender, exchange.messages, account, deadline))
+            fresh = await self._accept(exchange, account)
+            return await self._settled(exchange, fresh, await self._submit(sender, fresh, account, deadline))
+        return await self._with_repeats(exchange, sender, account, deadline)
+
+    async def _with_repeats(self, exchange: Exchange, sender: Sender, account: Account, deadline: float) -> Answer:
+        """The verdicts of what is new decide the answer, else those of the messages that are repeated."""
         with _Announced(self._awaited, exchange.messages) as announced:
             fresh = await self._accept(exchange, account)
+            # Before anything else is waited for: those requests may end meanwhile.
+            repeated = [self._awaited.get(message.id) for message in exchange.messages]
+            if not fresh:
+                # They belong to the same account, so their own waits end before this one would.
+                return exchange.settle([await asyncio.shield(each) if each else ACCEPTED for each in repeated])
             receipts = await self._submit(sender, fresh, account, deadline)
             announced.tell(fresh, receipts)
-            return exchange.settle([await self._verdict(message.id, deadline) for message in exchange.messages])
+            return await self._settled(exchange, fresh, receipts)
+
+    async def _settled(self, exchange: Exchange, messages: Sequence[Message], receipts: Sequence[Receipt]) -> Answer:
+        """The answer; success although some messages were refused owes a report of each of those."""
+        answer = exchange.settle(receipts)
+        refused = [message for message, receipt in zip(messages, receipts, strict=True) if receipt.refused]
+        if refused and exchange.refusal is None:
+            now = time.time_ns() // 1_000_000
+            told = [Report(Status.REJECTED, now, id=message.id) for message in refused]
+            await self._reports.report(told, self._smsbat(exchange))
+        return answer
+
+    @staticmethod
+    def _smsbat(exchange: Exchange) -> str:
+        assert exchange.identity is not None
+        return exchange.identity.account.smsbat
 
     async def _accept(self, exchange: Exchange, account: Account) -> list[Message]:
         """Store the messages, and return those that are new; those that repeat others take their ids."""
@@ -60,24 +87,11 @@ class SendOperation:
         self, sender: Sender, messages: Sequence[Message], account: Account, deadline: float
     ) -> Sequence[Receipt]:
         """What SMSBAT says of stored messages by the deadline; those held until later count as accepted."""
-        if not messages:
-            return []
         if messages[0].due_at > messages[0].accepted_at:
             sender.hold(messages)
             return [ACCEPTED] * len(messages)
         outcome = await sender.submit(messages, account, max(0.0, deadline - time.monotonic()))
         return [outcome] * len(messages) if isinstance(outcome, Receipt) else outcome
-
-    async def _verdict(self, message_id: str, deadline: float) -> Receipt:
-        """What is known by the deadline of a message that this or another request brought."""
-        awaited = self._awaited.get(message_id)
-        if awaited is None:
-            return ACCEPTED
-        try:
-            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                return await asyncio.shield(awaited)
-        except TimeoutError:
-            return Receipt(Outcome.UNKNOWN)
 
 
 class _Announced:

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from gateway.mapping.callbacks import CallbackPlan, CallbackTarget
 from gateway.mapping.otp import NO_OTP, OtpRules, OtpTemplates, compile_rules
-from gateway.mapping.schema import AccountSection, AccountsFile, Credential, Login, OtpSection, RateSection, SmsFallback
-from gateway.mapping.secrets import BadSecret, resolve_secret
+from gateway.mapping.schema import (
+    AccountSection,
+    AccountsFile,
+    CallbackSection,
+    Credential,
+    Login,
+    OtpSection,
+    RateSection,
+    SmsFallback,
+)
+from gateway.mapping.secrets import BadSecret, is_reference, resolve_secret
 from gateway.mapping.source import Problem, Source, Where, did_you_mean
+
+_ADDRESS = re.compile(r"https?://[^\s/?#]+[^\s#]*")
+_HOOK = re.compile(r"[A-Za-z0-9_-]{16,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +51,9 @@ class Account:
     rate: RateSection | None = None
     repeats: int | None = None
     otp: OtpRules = NO_OTP
+    #: Whether SMSBAT tells of its messages by itself, and the dialects in which somebody wants to know.
+    hooked: bool = False
+    told: frozenset[str] = frozenset()
 
     def viber_type(self, sender: str) -> str:
         """SMSBAT's type for a text-only Viber message of this sender."""
@@ -52,30 +70,52 @@ class Identity:
     json_percent_encoded: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """Where SMSBAT tells of an account's messages; ``networks`` are those it may call from, none for any."""
+
+    account: Account
+    networks: tuple[IPv4Network | IPv6Network, ...]
+
+    def admits(self, address: str) -> bool:
+        """Whether a caller's address is one of SMSBAT's."""
+        if not self.networks:
+            return True
+        parsed = ip_address(address)
+        mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+        return any((mapped or parsed) in network for network in self.networks)
+
+
 Identities = Mapping[str, Mapping[bytes, Identity]]
 
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """Everything the accounts files say. ``identities`` is by dialect, then by login."""
+    """Everything the accounts files say.
+
+    ``identities`` is by dialect, then by login; ``targets`` by account and dialect, ``hooks`` by their secret.
+    """
 
     accounts: Mapping[str, Account]
     identities: Identities
     smsbat: Mapping[str, SmsbatLogin]
+    targets: Mapping[tuple[str, str], CallbackTarget]
+    hooks: Mapping[str, Hook] = field(repr=False)
 
 
 def compile_accounts(
     content: AccountsFile,
     source: Source,
-    dialects: Iterable[str],
+    dialects: Mapping[str, CallbackPlan | None],
     templates: OtpTemplates | None,
     environment: Mapping[str, str],
 ) -> tuple[Accounts, list[Problem]]:
     """Compile one accounts file; the problems are those that only show in the whole.
 
-    Without ``templates``, since their file is broken, what accounts say of one-time passwords is not looked at.
+    ``dialects`` are those with logins, each with how it tells its partners. Without ``templates``, since their file is
+    broken, what accounts say of one-time passwords is not looked at.
     """
-    return _AccountsCompiler(content, source, frozenset(dialects), templates, environment).compile()
+    return _AccountsCompiler(content, source, dialects, templates, environment).compile()
 
 
 class _AccountsCompiler:
@@ -83,7 +123,7 @@ class _AccountsCompiler:
         self,
         content: AccountsFile,
         source: Source,
-        dialects: frozenset[str],
+        dialects: Mapping[str, CallbackPlan | None],
         templates: OtpTemplates | None,
         environment: Mapping[str, str],
     ) -> None:
@@ -94,11 +134,13 @@ class _AccountsCompiler:
         self._environment = environment
         self._problems: list[Problem] = []
         self._identities: dict[str, dict[bytes, Identity]] = {dialect: {} for dialect in dialects}
+        self._targets: dict[tuple[str, str], CallbackTarget] = {}
+        self._hooks: dict[str, Hook] = {}
 
     def compile(self) -> tuple[Accounts, list[Problem]]:
         smsbat = {name: self._credential(name, settings) for name, settings in self._content.smsbat.items()}
         accounts = {name: self._account(name, section) for name, section in self._content.accounts.items()}
-        return Accounts(accounts, self._identities, smsbat), self._problems
+        return Accounts(accounts, self._identities, smsbat, self._targets, self._hooks), self._problems
 
     def _problem(self, where: Where, text: str) -> None:
         self._problems.append(self._source.problem(where, text))
@@ -132,6 +174,8 @@ class _AccountsCompiler:
         account = self._built(name, section)
         for dialect, login in section.logins.items():
             self._identity(account, dialect, login, (*where, "logins", dialect))
+            self._target(name, dialect, login.callback, (*where, "logins", dialect, "callback"))
+        self._hook(account, section, where)
         return account
 
     def _built(self, name: str, section: AccountSection) -> Account:
@@ -148,7 +192,47 @@ class _AccountsCompiler:
             rate=section.rate,
             repeats=section.repeats,
             otp=self._otp(name, section.otp),
+            hooked=section.hook is not None,
+            told=frozenset(dialect for dialect, login in section.logins.items() if login.callback),
         )
+
+    def _target(self, account: str, dialect: str, section: CallbackSection | None, where: Where) -> None:
+        if section is None or dialect not in self._dialects:
+            return
+        plan = self._callback_plan(dialect, section.format, where)
+        url = self._secret(section.url, (*where, "url")) if is_reference(section.url) else section.url
+        if not _ADDRESS.fullmatch(url):
+            self._problem((*where, "url"), "this is no http or https address")
+        if plan is not None:
+            self._targets[account, dialect] = plan.target(account, dialect, url, section)
+
+    def _callback_plan(self, dialect: str, name: str | None, where: Where) -> CallbackPlan | None:
+        """The dialect's own, or that of another one that has the format asked for."""
+        plans = [plan for plan in (self._dialects[dialect], *self._dialects.values()) if plan is not None]
+        found = next((plan for plan in plans if name is None or name in plan.formats), None)
+        if name is None and self._dialects[dialect] is None:
+            self._problem(where, f"dialect '{dialect}' has no callbacks of its own: choose a 'format'")
+        elif found is None:
+            known = [each for plan in plans for each in plan.formats]
+            self._problem((*where, "format"), f"no callback format '{name}'{did_you_mean(str(name), known)}")
+        return found
+
+    def _hook(self, account: Account, section: AccountSection, where: Where) -> None:
+        if section.hook is None:
+            return
+        secret = self._secret(section.hook, (*where, "hook"))
+        if not _HOOK.fullmatch(secret):
+            self._problem((*where, "hook"), "it must have at least 16 letters, digits, '-' or '_', and nothing else")
+        if secret in self._hooks:
+            self._problem((*where, "hook"), f"account '{self._hooks[secret].account.name}' has this one already")
+        self._hooks[secret] = Hook(account, tuple(self._networks(section.hook_from, (*where, "hook_from"))))
+
+    def _networks(self, listed: Sequence[str], where: Where) -> Iterator[IPv4Network | IPv6Network]:
+        for i, each in enumerate(listed):
+            try:
+                yield ip_network(each)
+            except ValueError:
+                self._problem((*where, i), "this is no network address, such as 203.0.113.0/24")
 
     def _otp(self, name: str, section: OtpSection | None) -> OtpRules:
         if self._templates is None:

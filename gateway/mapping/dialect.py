@@ -12,6 +12,7 @@ from gateway.errors import Refusal
 from gateway.mapping.accounts import Account, Identity
 from gateway.mapping.answers import Answer, Answers, compile_answers
 from gateway.mapping.authentication import Authenticator
+from gateway.mapping.callbacks import CallbackPlan, compile_callbacks
 from gateway.mapping.otp import NotOtp
 from gateway.mapping.parameters import ParameterCheck, Reading, compile_parameter
 from gateway.mapping.schema import DialectFile, Endpoint
@@ -21,6 +22,7 @@ from gateway.wire.forms import Fields
 
 #: Names in an answer's scope besides the parameters, by operation.
 _RESULT_NAMES = {"send": ("messages", "parameter"), "upload": ("picture.id", "parameter")}
+_RESERVED = frozenset(name for names in _RESULT_NAMES.values() for name in names)
 #: In milliseconds.
 MINUTE = 60_000
 _CONTENT_NAMES = tuple(field.name for field in fields(Content) if field.name != "otp")
@@ -128,6 +130,7 @@ class DialectPlan:
     authenticator: Authenticator
     errors: Mapping[str, Mapping[str, Evaluate]]
     error_answers: Answers
+    callbacks: CallbackPlan | None
     used: frozenset[str]
 
     @property
@@ -215,6 +218,7 @@ class _DialectCompiler:
         parameters = tuple(self._parameter(name) for name in content.parameters)
         self._check_names()
         self._check_codecs()
+        callbacks = compile_callbacks(content.callbacks, self._guards, ("callbacks",)) if content.callbacks else None
         errors = {kind: self._error(kind) for kind in type(content.errors).model_fields}
         return DialectPlan(
             file=content,
@@ -233,6 +237,7 @@ class _DialectCompiler:
             error_answers=compile_answers(
                 content.error_answers, self._compiler, ("error_answers",), self._error_names()
             ),
+            callbacks=callbacks,
             used=frozenset(self._compiler.used),
         )
 
@@ -263,13 +268,20 @@ class _DialectCompiler:
             guard_names=tuple(endpoint.when or ()),
             refuse=endpoint.refuse,
             operation=endpoint.operation,
-            picture=self._compiler.value(endpoint.picture, (*where, "picture"), self._names)
-            if endpoint.picture is not None
-            else None,
+            picture=self._picture(endpoint, (*where, "picture")),
             message=self._message(endpoint, (*where, "message")),
             answers=compile_answers(endpoint.answers, self._compiler, (*where, "answers"), known),
             origin=str(self._source.origin(where)),
         )
+
+    def _picture(self, endpoint: Endpoint, where: Where) -> Value | None:
+        if endpoint.picture is None:
+            return None
+        named = str(endpoint.picture).removeprefix("$")
+        spec = self._content.parameters.get(named)
+        if spec is None or spec.type != "file" or endpoint.picture != f"${named}" or spec.required is not True:
+            self._compiler.complain(where, "'picture' is a required parameter of 'type: file', such as '$image'")
+        return self._compiler.value(endpoint.picture, where, self._names)
 
     def _message(self, endpoint: Endpoint, where: Where) -> MessagePlan | None:
         if endpoint.message is None:
@@ -287,6 +299,8 @@ class _DialectCompiler:
         return compile_parameter(name, spec, self._guards, where, self._names, limit)
 
     def _check_names(self) -> None:
+        for name in self._names & _RESERVED:
+            self._compiler.complain(("parameters", name), "in answers this name stands for something else")
         named = self._content.authentication
         for key, name in (("login", named.login), ("signature", named.signature)):
             self._compiler.known_name(name, ("authentication", key), self._names)

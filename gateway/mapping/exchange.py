@@ -30,6 +30,8 @@ class Exchange:
     dialect: DialectPlan
     candidates: Sequence[EndpointPlan] = ()
     endpoint: EndpointPlan | None = None
+    #: As they came, which is what was signed, and as they are to be read.
+    received: Fields | None = None
     fields: Fields | None = None
     identity: Identity | None = None
     values: dict[str, Any] = field(default_factory=dict)
@@ -42,7 +44,7 @@ class Exchange:
 
     def identify(self, fields: Fields, identities: Identities) -> None:
         """Find what is asked for and who asks. Raises ``Refusal``."""
-        self.fields = fields
+        self.received = self.fields = fields
         self.endpoint = self.dialect.select(self.candidates, fields)
         if self.endpoint.refuse:
             raise Refusal("unsupported", self.endpoint.refuse)

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from gateway.mapping import schema
 from gateway.mapping.accounts import Accounts, compile_accounts
+from gateway.mapping.callback_examples import failed_callbacks
 from gateway.mapping.coverage import uncovered
 from gateway.mapping.dialect import DialectPlan, compile_dialect
 from gateway.mapping.examples import failed_examples
@@ -127,7 +128,7 @@ class _Loader:
         upstream = self._upstream()
         if upstream is not None:
             for dialect in dialects.values():
-                self._problems += failed_examples(dialect, upstream)
+                self._problems += [*failed_examples(dialect, upstream), *failed_callbacks(dialect, upstream.hooks)]
         return dialects, upstream
 
     def _dialects(self) -> dict[str, DialectPlan]:
@@ -168,7 +169,8 @@ class _Loader:
             {dialect for account in content.accounts.values() for dialect in account.logins} if self._problems else ()
         )
         borrowed = {plan.name: plan.file.logins for plan in dialects.values() if plan.file.logins}
-        own = {*dialects, *unsure} - borrowed.keys()
+        callbacks = {name: plan.callbacks for name, plan in dialects.items()}
+        own = {name: callbacks.get(name) for name in {*dialects, *unsure} - borrowed.keys()}
         templates = upstream.otp_templates if upstream else None
         accounts, problems = compile_accounts(content, source, own, templates, self._environment)
         self._problems += problems
@@ -237,9 +239,15 @@ def _keys_at(source: Source, where: tuple[int | str, ...]) -> list[str]:
     content = source.content
     model: Any = _KINDS.get(content.get("kind", "")) if isinstance(content, dict) else None
     for step in where:
-        model = _step(model, step)
+        model = _unwrapped(_step(model, step))
     fields = getattr(model, "model_fields", {})
     return [field.alias or name for name, field in fields.items()]
+
+
+def _unwrapped(model: Any) -> Any:
+    """What ``X | None`` is when it is something."""
+    members = [each for each in getattr(model, "__args__", ()) if each is not type(None)]
+    return members[0] if len(members) == 1 and type(None) in model.__args__ else model
 
 
 def _step(model: Any, step: int | str) -> Any:

@@ -15,7 +15,7 @@ from gateway.core.messages import Content, Otp
 from gateway.mapping.schema import OtpSection, OtpTemplateSection, OtpText
 from gateway.mapping.source import Problem, Source, Where, did_you_mean
 
-_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _SECONDS = {"minutes": 60, "hours": 3600}
 #: What a parameter looks like inside a text. A pin is one word; a number is none that begins with zero.
 _TEXT, _PIN, _NUMBER = r"\S.{0,100}?", r"\S{1,40}?", r"[1-9][0-9]{0,5}"
@@ -35,6 +35,7 @@ class Template:
 
     id: str
     parameters: Mapping[str, str]
+    validity: int | None = None
 
     def fill(self, language: str, given: Mapping[str, Any]) -> Otp:
         """The template with its parameters, in SMSBAT's types. Raises ``NotOtp`` for one that is missing or none.
@@ -42,7 +43,7 @@ class Template:
         Parameters that are not the template's are passed on: SMSBAT's list is not the last word.
         """
         parameters: dict[str, str | int] = {name: value for name, value in given.items() if value is not None}
-        validity = None
+        validity = self.validity
         for name, kind in self.parameters.items():
             parameters[name] = _typed(name, kind, given.get(name))
             if kind in _SECONDS:
@@ -56,6 +57,14 @@ def _typed(name: str, kind: str, value: object) -> str | int:
     if kind != "text" and re.fullmatch(_NUMBER, str(value)):
         return int(str(value))
     raise NotOtp(name)
+
+
+def _fits(name: str, kind: str, value: object) -> bool:
+    try:
+        _typed(name, kind, value)
+    except NotOtp:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +123,15 @@ class OtpRules:
     def _asked(self, asked: Mapping[str, Any], text: str | None) -> Otp:
         given, template_id = asked.get("parameters") or {}, asked.get("template")
         language = asked.get("language") or self.section.language
+        code = text.strip() if text and re.fullmatch(_PIN, text.strip()) else None
         if template_id or given:
-            return self._template(template_id).fill(language, {"pin": text, **given})
-        if text is None:
+            return self._template(template_id).fill(language, {"pin": code, **given})
+        otp = self._read(text or "")
+        if otp is not None:
+            return replace(otp, language=language.lower()) if asked.get("language") else otp
+        if code is None:
             raise NotOtp("text")
-        return self._read(text) or self._template(None).fill(language, {"pin": text})
+        return self._template(None).fill(language, {"pin": code})
 
     def _template(self, template_id: str | None) -> Template:
         if template_id:
@@ -137,7 +150,9 @@ def compile_templates(sections: Sequence[OtpTemplateSection], source: Source, pr
     """Compile the templates of the upstream file."""
     by_name, wordings = {}, []
     for i, section in enumerate(sections):
-        template = by_name[section.name] = Template(section.id.lower(), section.parameters)
+        if section.name in by_name:
+            problems.append(source.problem(("otp_templates", i, "name"), "another template has this name already"))
+        template = by_name[section.name] = Template(section.id.lower(), section.parameters, section.validity)
         text = OtpText(template=section.name, language="en", text=section.text)
         problems += [source.problem(("otp_templates", i, *where), each) for where, each in _mistakes(template, text)]
         wordings.append(_wording(template, text))
@@ -173,9 +188,11 @@ def _mistakes(template: Template, text: OtpText) -> Iterator[tuple[Where, str]]:
     for name in given:
         if name not in template.parameters:
             yield ("text",), f"the template has no parameter '{name}'{did_you_mean(name, template.parameters)}"
-    for name in template.parameters:
+    for name, kind in template.parameters.items():
         if given.count(name) != 1:
             yield ("text",), f"'{name}' must stand in the text, or among 'values', once"
+        elif name in text.values and not _fits(name, kind, text.values[name]):
+            yield ("values", name), f"this is no {'text' if kind == 'text' else 'number of ' + kind}"
 
 
 def _wording(template: Template, text: OtpText) -> Wording:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from gateway.core.lifecycle import Status
 from gateway.core.messages import Concern, Outcome
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_\-]*$")]
@@ -281,7 +282,9 @@ class DialectFile(Section):
     errors: Errors
     outcomes: Outcomes | None = Field(None, description="Needed where messages are sent.")
     error_answers: list[Answer] = Field(min_length=1, description="How an error looks.")
+    callbacks: Callbacks | None = Field(None, description="Without it partners are told nothing.")
     example_account: ExampleAccount
+    callback_examples: list[CallbackExample] = Field([], description="What SMSBAT tells, and what becomes of it.")
     examples: list[Example] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -331,7 +334,61 @@ class OtpTemplateSection(Section):
     parameters: dict[str, Literal["text", "minutes", "hours"]] = Field(
         description="Its `templateParams`: a text, or a number of minutes or hours."
     )
+    validity: int | None = Field(None, gt=0, description="Seconds that its code is valid when no parameter says so.")
     text: str = Field(description="What subscribers read in English, with `{pin}` and the others in it.")
+
+
+StatusWord = Annotated[Status, Field(strict=False)]
+
+
+class ToldReport(Section):
+    """A fact about a message."""
+
+    message: Tree = Field(description="SMSBAT's id of the message, or the gateway's.")
+    status: Tree = Field(description="The status, in a word of `statuses`.")
+    reason: Tree = Field(None, description="Why it failed.")
+
+
+class ToldReply(Section):
+    """What a subscriber wrote."""
+
+    id: Tree = Field(None, description="SMSBAT's id of it, which is taken once; without one, message and text are it.")
+    message: Tree = Field(None, description="The message that it answers, when SMSBAT says so.")
+    sender: Tree = Field(None, description="The sender name that it was written to.")
+    phone: Tree = Field(None, description="Who wrote it.")
+    text: Tree = Field(None, description="The words.")
+    media: Tree = Field(None, description="Address of what was attached.")
+
+
+class Told(Section):
+    """One kind of thing that SMSBAT tells."""
+
+    when: Guard = Field(description="Which bodies are of this kind.")
+    report: ToldReport | None = Field(None, description="It is a fact about a message.")
+    reply: ToldReply | None = Field(None, description="It is what a subscriber wrote.")
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Told:
+        if (self.report is None) == (self.reply is None):
+            raise ValueError("either a 'report' or a 'reply'")
+        return self
+
+
+class Legs(Section):
+    """Where SMSBAT says which part of a cascade did it."""
+
+    statuses: str = Field(description="Key of an object of channel to status.")
+    fallbacks: str = Field(description="Key of an array of objects with `type` and `status`.")
+
+
+class Hooks(Section):
+    """What SMSBAT tells later, by webhook or when it is asked."""
+
+    read: str = Field(pattern=r"^/", description="Path of a status read; the message's id is put behind it.")
+    fields: list[Name] = Field(min_length=1, description="Every name that bodies may have.")
+    told: list[Told] = Field(min_length=1, description="The first whose guard holds.")
+    statuses: dict[str, StatusWord] = Field(min_length=1, description="SMSBAT's words to the gateway's.")
+    legs: Legs
 
 
 class UpstreamFile(Section):
@@ -346,6 +403,78 @@ class UpstreamFile(Section):
     items: list[Item] = Field(min_length=1)
     receipts: Receipts
     errors: UpstreamErrors
+    hooks: Hooks
+
+
+class ScheduleStep(Section):
+    """Repeats at one interval."""
+
+    minutes: float = Field(gt=0, description="The interval.")
+    times: int | None = Field(None, gt=0, description="How many; without it as many as there is time for.")
+
+
+class ScheduleSection(Section):
+    """When a callback is tried again."""
+
+    steps: list[ScheduleStep] = Field(min_length=1, description="One after the other.")
+    give_up: float = Field(gt=0, description="Minutes after the event when it is given up.")
+    jitter: float = Field(0, ge=0, le=1, description="Share of an interval that chance adds.")
+    stop: list[int] = Field([200], description="HTTP statuses that end it; all others are tried again.")
+
+
+class CallbackBody(Section):
+    """What one event looks like."""
+
+    form: dict[str, Tree] | None = Field(None, description="Form fields in this order.")
+    json_: Tree = Field(None, alias="json", description="A JSON document; always a POST.")
+
+    @model_validator(mode="after")
+    def _is_one(self) -> CallbackBody:
+        if (self.form is None) == (self.json_ is None):
+            raise ValueError("either a 'form' or a 'json'")
+        return self
+
+
+class CallbackFormatSection(Section):
+    """How events are told to partners. An event that is not here is not told."""
+
+    statuses: dict[StatusWord, str | int] = Field({}, description="The gateway's words to the dialect's.")
+    reasons: dict[Literal["sms", "viber"], dict[str, str]] = Field(
+        {}, description="By channel, why it failed; `other` for reasons that are not here or not known."
+    )
+    delivery: CallbackBody | None = Field(None, description="A message was delivered, or was not, or is on its way.")
+    seen: CallbackBody | None = Field(None, description="It was opened.")
+    reply: CallbackBody | None = Field(None, description="The subscriber wrote back.")
+    answer: CallbackBody | None = Field(None, description="The subscriber answered a survey; a `reply` without this.")
+
+
+class Callbacks(Section):
+    """How a dialect's partners are told of what becomes of their messages."""
+
+    schedule: ScheduleSection
+    formats: dict[Name, CallbackFormatSection] = Field(min_length=1, description="The first one is the default.")
+
+
+class CallbackExample(Section):
+    """What SMSBAT tells of a message, and what its partner is told then."""
+
+    name: str = Field(description="What it shows.")
+    format: Name = Field(description="Which of the formats.")
+    channel: Literal["sms", "viber"] = Field("viber", description="How the message was sent.")
+    reference: str | None = Field(None, description="The partner's own id.")
+    told: dict[str, Any] = Field(description="What SMSBAT tells, as an object.")
+    callbacks: list[str] = Field(description="The bodies, one for each callback.")
+
+
+class CallbackSection(Section):
+    """Where an account's script is told of what becomes of its messages."""
+
+    url: str = Field(min_length=1, description="Its address, in clear or as a secret reference.")
+    method: Literal["POST", "GET"] = Field("POST", description="With GET the fields are added to the address.")
+    format: Name | None = Field(None, description="How it is told; the dialect's default without it.")
+    interim: bool = Field(False, description="Also of messages that are still on their way.")
+    private: bool = Field(False, description="Its address may be in a private network.")
+    schedule: ScheduleSection | None = Field(None, description="When to try again; the dialect's without it.")
 
 
 class Login(Section):
@@ -355,6 +484,7 @@ class Login(Section):
     secrets: list[str] = Field(
         min_length=1, max_length=2, description="`${ENV_NAME}` or `file:/path`; two while one replaces the other."
     )
+    callback: CallbackSection | None = Field(None, description="Where its script is told of reports and replies.")
     json_values: Literal["plain", "percent-encoded"] = Field(
         "plain", description="`percent-encoded`: values inside JSON bodies are decoded after the signature check."
     )
@@ -373,6 +503,7 @@ class Credential(Section):
     variant: Literal["guide-001", "help-004"] = Field("guide-001", description="Which of SMSBAT's two forms is sent.")
     calls_per_second: float = Field(100, gt=0, description="Sending calls a second.")
     burst: int = Field(150, gt=0, description="Sending calls at once.")
+    reads_per_second: float = Field(50, gt=0, description="Status reads a second.")
     calls_in_flight: int = Field(4, gt=0, le=100, description="Sending calls without an answer yet.")
     messages_per_call: int = Field(1000, gt=0, le=5000, description="Most messages in one call.")
     timeout: float = Field(30, gt=0, description="Seconds without a byte of answer.")
@@ -394,8 +525,10 @@ class Sender(Section):
 class RateSection(Section):
     """How fast an account may send; faster requests are answered with `rate_limited`."""
 
-    per_second: float = Field(gt=0, description="Messages a second.")
-    burst: int = Field(10, gt=0, description="Messages at once. A single request with more passes, and is worked off.")
+    per_second: float = Field(ge=0.001, le=1_000_000, description="Messages a second.")
+    burst: int = Field(
+        10, gt=0, le=1_000_000, description="Messages at once. A single request with more passes, and is worked off."
+    )
 
 
 class AccountSection(Section):
@@ -411,8 +544,14 @@ class AccountSection(Section):
     repeats: int | None = Field(
         None,
         gt=0,
+        le=31_536_000,
         description="Seconds in which a request with the same reference and phone is the same message, not another.",
     )
+    hook: str | None = Field(
+        None,
+        description="The unguessable end of the address where SMSBAT tells of its messages, as a secret reference.",
+    )
+    hook_from: list[str] = Field([], description="Network addresses that SMSBAT may call from; without them any.")
     wait: float = Field(5, ge=0, le=60, description="Seconds that a request waits for SMSBAT's verdict.")
     on_timeout: Literal["accept", "refuse"] = Field(
         "accept", description="No verdict in time: success, since it is on disk; or temporary error, and withdrawn."

@@ -36,3 +36,8 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise BadSecret(f"the file {path} can't be read") from error
+
+
+def is_reference(text: str) -> bool:
+    """Whether a text is a reference to a secret, where a plain value may stand as well."""
+    return text.startswith("file:") or _ENVIRONMENT.fullmatch(text) is not None

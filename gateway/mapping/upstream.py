@@ -11,6 +11,7 @@ import orjson
 
 from gateway.core.messages import Concern, Content, Message, Otp, Outcome, Receipt, only_digits
 from gateway.mapping.accounts import Account
+from gateway.mapping.hooks import HookPlan, compile_hooks
 from gateway.mapping.otp import OtpTemplates, compile_templates
 from gateway.mapping.schema import Receipts, UpstreamErrors, UpstreamFile
 from gateway.mapping.source import Problem, Source, Where
@@ -53,6 +54,7 @@ class UpstreamPlan:
     file: UpstreamFile
     items: tuple[_ItemPlan, ...]
     otp_templates: OtpTemplates
+    hooks: HookPlan
 
     def item(self, message: Message, account: Account, now: int) -> dict[str, Any]:
         """The messagelist entry of one message, with the time-to-live that it has left at ``now`` (milliseconds)."""
@@ -124,7 +126,8 @@ def compile_upstream(content: UpstreamFile, source: Source) -> tuple[UpstreamPla
         where: Where = ("items", i)
         holds = compiler.guard(item.when, (*where, "when"), _MESSAGE_NAMES)
         items.append(_ItemPlan(holds, compiler.value(item.json_, (*where, "json"), _MESSAGE_NAMES)))
-    return UpstreamPlan(content, tuple(items), compile_templates(content.otp_templates, source, problems)), problems
+    templates = compile_templates(content.otp_templates, source, problems)
+    return UpstreamPlan(content, tuple(items), templates, compile_hooks(content.hooks, compiler, ("hooks",))), problems
 
 
 def _scope(message: Message, account: Account, now: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Nothing else: no expressions, so a file can't loop, run away or reach what it wa
 - ``{$each: $messages, ...}``: the rest of the mapping once for each message, as ``$message.id`` and so on
 - ``{$first: [a, b]}``: the first value that is there
 - ``{$when: {name: value}, ...}``: the rest of the mapping if the guard holds, else nothing
+- ``$null``: a JSON null
 
 A reference to something absent leaves its key out; a mapping in which nothing is left is left out too.
 """
@@ -24,6 +25,12 @@ Scope = Mapping[str, Any]
 Evaluate = Callable[[Scope], Any]
 Holds = Callable[[Scope, Fields], bool]
 
+
+class Null:
+    """Stands for a JSON null, which an absent value is not: that leaves its key out."""
+
+
+NULL = Null()
 _REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)")
 _PRESENCE = {"$present": True, "$absent": False}
 _NO_FIELDS = Fields({})
@@ -109,6 +116,8 @@ class Compiler:
     def _scalar(self, tree: Any, where: Where, known: frozenset[str]) -> Evaluate:
         if not isinstance(tree, str) or "$" not in tree:
             return lambda scope: tree
+        if tree == "$null":
+            return lambda scope: NULL
         for name in _REFERENCE.findall(tree):
             self.known_name(name, where, known)
         whole = _REFERENCE.fullmatch(tree)

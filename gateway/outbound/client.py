@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import aiohttp
 import httpx
@@ -38,22 +39,29 @@ class NoAnswer:
 class SmsbatClient:
     """Calls under one SMSBAT login, over kept-alive connections."""
 
-    def __init__(self, login: SmsbatLogin, path: str) -> None:
+    def __init__(self, login: SmsbatLogin, path: str, connections: int) -> None:
         settings = login.settings
         self._url = settings.url.rstrip("/") + path
         self._patience = CONNECT_TIMEOUT + 2 * settings.timeout
         self._headers = {"Content-Type": "application/json", "Accept": "application/json", **login.headers}
-        limits = httpx.Limits(max_connections=settings.calls_in_flight, keepalive_expiry=15.0)
+        limits = httpx.Limits(max_connections=connections, keepalive_expiry=15.0)
         timeout = httpx.Timeout(settings.timeout, connect=CONNECT_TIMEOUT)
         # httpx's own transport takes several times as long for each call, and longer the more calls wait.
         self._http = httpx.AsyncClient(transport=AiohttpTransport(limits=limits), timeout=timeout)
 
     async def submit(self, body: bytes) -> Answered | NoAnswer:
         """POST one call's body."""
+        return await self._call("POST", self._url, body)
+
+    async def read(self, message_id: str) -> Answered | NoAnswer:
+        """GET the status of a message by SMSBAT's id."""
+        return await self._call("GET", self._url + quote(message_id, safe=""), None)
+
+    async def _call(self, method: str, url: str, body: bytes | None) -> Answered | NoAnswer:
         try:
             # The client's own time-outs do not cover a peer that stops reading, or one that answers drop by drop.
             async with asyncio.timeout(self._patience):
-                response = await self._http.post(self._url, content=body, headers=self._headers)
+                response = await self._http.request(method, url, content=body, headers=self._headers)
         except (httpx.HTTPError, aiohttp.ClientError, TimeoutError) as error:
             # The transport calls every lost connection a connect error; only its cause tells whether bytes went out.
             return NoAnswer(not isinstance(error.__cause__, _NOT_WRITTEN), type(error).__name__)

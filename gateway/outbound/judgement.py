@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from gateway.core.messages import CREDENTIAL_OUTCOMES, Outcome, Receipt
 from gateway.mapping.upstream import Sent, UpstreamPlan
+from gateway.outbound.checks import first_check
 from gateway.outbound.client import Answered, NoAnswer
 from gateway.outbound.pending import Pending
 from gateway.store.messages import Settled
@@ -29,19 +30,19 @@ class Judgement:
     later: list[Pending] = field(default_factory=list)
 
 
-def judge(upstream: UpstreamPlan, batch: list[Pending], result: Answered | NoAnswer) -> Judgement:
+def judge(upstream: UpstreamPlan, batch: list[Pending], result: Answered | NoAnswer, now: int) -> Judgement:
     """Judge the end of a call that held ``batch``; what it learns of a message is noted in its ``Pending``."""
     if isinstance(result, NoAnswer):
         return _failed(batch) if result.maybe_taken else Judgement(answered=False, at_once=batch)
     if 200 <= result.status < 300:
-        return _read(upstream, batch, result.body)
+        return _read(upstream, batch, result.body, now)
     receipt = upstream.refusal(result.status, result.body)
     if receipt.outcome is Outcome.TEMPORARY:
         return _failed(batch)
     if receipt.outcome is Outcome.RATE_LIMITED:
         _note(batch, receipt)
         return Judgement(limited=True, retry_after=result.retry_after, at_once=batch)
-    return _refused(upstream, batch, receipt)
+    return _refused(upstream, batch, receipt, now)
 
 
 def _failed(batch: list[Pending]) -> Judgement:
@@ -52,38 +53,38 @@ def _failed(batch: list[Pending]) -> Judgement:
     return Judgement(answered=False, later=batch)
 
 
-def _read(upstream: UpstreamPlan, batch: list[Pending], body: bytes) -> Judgement:
+def _read(upstream: UpstreamPlan, batch: list[Pending], body: bytes, now: int) -> Judgement:
     receipts = upstream.receipts(body, [Sent(pending.message.id, pending.message.digits) for pending in batch])
     if receipts is None:
         return _failed(batch)
-    return _settled(upstream, batch, receipts)
+    return _settled(upstream, batch, receipts, now)
 
 
-def _refused(upstream: UpstreamPlan, batch: list[Pending], receipt: Receipt) -> Judgement:
+def _refused(upstream: UpstreamPlan, batch: list[Pending], receipt: Receipt, now: int) -> Judgement:
     """A call refused as a whole: for one message of it, for all, or for the credential."""
     if receipt.outcome is Outcome.INVALID and len(batch) > 1:
         for pending in batch:
             pending.batch_cap = (len(batch) + 1) // 2
         return Judgement(at_once=batch)
     if receipt.outcome not in CREDENTIAL_OUTCOMES:
-        return _settled(upstream, batch, [receipt] * len(batch))
+        return _settled(upstream, batch, [receipt] * len(batch), now)
     # Messages whose clients were told success wait for the operator instead of being lost.
     awaited = [pending for pending in batch if pending.awaited]
-    judgement = _settled(upstream, awaited, [receipt] * len(awaited))
+    judgement = _settled(upstream, awaited, [receipt] * len(awaited), now)
     judgement.denied = True
     judgement.later = [pending for pending in batch if not pending.awaited]
     return judgement
 
 
-def _settled(upstream: UpstreamPlan, batch: list[Pending], receipts: list[Receipt]) -> Judgement:
+def _settled(upstream: UpstreamPlan, batch: list[Pending], receipts: list[Receipt], now: int) -> Judgement:
     pairs = zip(batch, receipts, strict=True)
-    return Judgement(settled=[_settle(upstream, pending, receipt) for pending, receipt in pairs])
+    return Judgement(settled=[_settle(upstream, pending, receipt, now) for pending, receipt in pairs])
 
 
-def _settle(upstream: UpstreamPlan, pending: Pending, receipt: Receipt) -> tuple[Pending, Settled]:
+def _settle(upstream: UpstreamPlan, pending: Pending, receipt: Receipt, now: int) -> tuple[Pending, Settled]:
     if pending.maybe_out and upstream.says_duplicate(receipt):
         receipt = _DUPLICATE
-    settled = Settled.by(pending.message.id, receipt)
+    settled = Settled.by(pending.message.id, receipt, first_check(pending.message, pending.account, now))
     if settled.went_out:
         # On disk it is safe already, so the client need not wait for a second write. A refusal does wait: told and
         # then forgotten, it would go out after a restart.

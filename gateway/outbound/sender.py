@@ -25,6 +25,7 @@ from gateway.outbound.backlog import Backlog
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
 from gateway.outbound.judgement import Judgement, judge
 from gateway.outbound.pending import Pending, Verdicts, may_have_gone_out
+from gateway.outbound.reports import Reports
 from gateway.store.messages import MessageStore, Reading, Settled
 
 log = structlog.get_logger("gateway.sender")
@@ -52,6 +53,7 @@ class Sender:
         upstream: UpstreamPlan,
         accounts: Mapping[str, Account],
         store: MessageStore,
+        reports: Reports,
         dice: Callable[[], float] = random.random,
     ) -> None:
         settings = login.settings
@@ -60,8 +62,9 @@ class Sender:
         self._upstream = upstream
         self._accounts = accounts
         self._store = store
+        self._reports = reports
         self._dice = dice
-        self._client = SmsbatClient(login, upstream.file.submit)
+        self._client = SmsbatClient(login, upstream.file.submit, settings.calls_in_flight)
         self._budget = CallBudget(settings.calls_per_second, settings.burst, settings.calls_in_flight)
         self._breaker = Breaker()
         self._backlog = Backlog()
@@ -251,11 +254,11 @@ class Sender:
             now = now_ms()
             items = [self._upstream.item(pending.message, pending.account, now) for pending in batch]
             result = await self._client.submit(self._upstream.body(items))
-            return result, judge(self._upstream, batch, result)
+            return result, judge(self._upstream, batch, result, now_ms())
         except Exception:
             log.exception("a call failed in an unforeseen way", smsbat=self.name, messages=len(batch))
             fault = NoAnswer(maybe_taken=True, reason="internal error")
-            return fault, judge(self._upstream, batch, fault)
+            return fault, judge(self._upstream, batch, fault, now_ms())
 
     def _follow(self, judgement: Judgement, probe: bool) -> None:
         """Set the pace by what was learnt, and queue again what is not settled."""
@@ -307,7 +310,7 @@ class Sender:
         refused = [pending.verdicts for pending, each in settled if pending.verdicts and not each.went_out]
         for verdicts in refused:
             verdicts.writing(began=True)
-        stored = await self._stored([each for _, each in settled])
+        stored = await self._stored_with_reports(settled)
         for pending, each in settled if stored else ():
             pending.tell(each.verdict)
         for verdicts in refused:
@@ -322,23 +325,32 @@ class Sender:
         self._again_after(self._backoff(max(1, self._times_denied)), held)
         return [(pending, each) for pending, each in settled if not _is_held(pending, each)]
 
-    async def _stored(self, settled: list[Settled]) -> bool:
+    async def _stored_with_reports(self, settled: list[tuple[Pending, Settled]]) -> bool:
+        """A client that waits is told of a failure in its answer; the others are owed a report of it."""
+        owed = [each for pending, each in settled if each.failure and not pending.awaited]
+        others = [each for pending, each in settled if not (each.failure and not pending.awaited)]
+        return (not owed or await self._stored(owed, owed=True)) and (not others or await self._stored(others))
+
+    async def _stored(self, settled: list[Settled], owed: bool = False) -> bool:
         try:
-            await self._store.settle(settled, now_ms())
+            if owed:
+                self._reports.follow(await self._store.settle_failed(settled, now_ms(), self._reports.store))
+            else:
+                await self._store.settle(settled, now_ms())
         except RowRefused:
             # A value of SMSBAT's that the database can't hold: the state matters more than the details.
-            return await self._stored_apart(settled)
+            return await self._stored_apart(settled, owed)
         except StoreUnavailable as error:
             log.error("the end of messages can't be stored yet", smsbat=self.name, error=str(error))
             return False
         return True
 
-    async def _stored_apart(self, settled: list[Settled]) -> bool:
+    async def _stored_apart(self, settled: list[Settled], owed: bool) -> bool:
         if len(settled) > 1:
-            return all([await self._stored([each]) for each in settled])
+            return all([await self._stored([each], owed) for each in settled])
         if settled[0].receipt is None:
             return False
-        return await self._stored([Settled(settled[0].id, settled[0].state)])
+        return await self._stored([Settled(settled[0].id, settled[0].state)], owed)
 
 
 def _is_held(pending: Pending, settled: Settled) -> bool:

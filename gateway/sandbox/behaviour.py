@@ -59,6 +59,11 @@ def fault_of(recipient: str) -> Fault | None:
     return named[0] if named else None
 
 
+#: Numbers whose owners do more than get a message, told by webhook only.
+LIVELY: dict[str, str] = {"99921": "delivered, then seen", "99922": "delivered, seen, then answered by a reply"}
+
+
 def numbers_help() -> str:
     """The table of numbers, a paragraph each."""
-    return "\n\n".join(f"{prefix}…  {text}" for prefix, (_, text) in NUMBERS.items())
+    texts = {**{prefix: text for prefix, (_, text) in NUMBERS.items()}, **LIVELY}
+    return "\n\n".join(f"{prefix}…  {text}" for prefix, text in texts.items())

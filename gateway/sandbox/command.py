@@ -8,9 +8,10 @@ from typing import Any
 import typer
 
 from gateway.errors import ConfigurationError
-from gateway.listener import bind, listening
+from gateway.listener import bind
 from gateway.process import run_until_stopped
 from gateway.sandbox.behaviour import Fault
+from gateway.sandbox.server import serving
 from gateway.sandbox.smsbat import Sandbox, SandboxOptions
 
 SHAPES = ("guide-001", "help-004")
@@ -26,7 +27,7 @@ def run_sandbox(address: str, options: dict[str, Any]) -> None:
     bound = bind(address)
 
     async def program(stop: asyncio.Event) -> None:
-        async with listening(sandbox.app, [bound]):
+        async with serving(sandbox, bound):
             typer.echo(
                 f"Sandbox SMSBAT on http://{address}; --help lists the recipient numbers with a behaviour of their own"
             )

@@ -25,6 +25,8 @@ class Ledger:
         self.calls = 0
         self.largest_call = 0
         self.too_many = 0
+        #: When status reads came, in seconds of a monotonic clock.
+        self.reads: list[float] = []
 
     def take(self, item: dict[str, Any]) -> int:
         """Take a message; returns its id."""

@@ -18,6 +18,8 @@ from starlette.routing import Route
 from gateway.core.budget import CallBudget
 from gateway.sandbox.behaviour import OF_ONE_MESSAGE, ONCE, TAKEN, Fault, fault_of
 from gateway.sandbox.ledger import Ledger
+from gateway.sandbox.partner import Partner
+from gateway.sandbox.telling import Teller
 from gateway.sandbox.validation import Rejection, message_error, read_call, request_error
 
 Item = dict[str, Any]
@@ -37,23 +39,36 @@ class SandboxOptions:
     fault: Fault | None = None
     refuse_duplicates: bool = False
     pace: float = 1.0
+    hook: str | None = None
 
 
 class Sandbox:
-    """A stand-in SMSBAT. ``on_call`` is told of the messages of every call that is taken."""
+    """A stand-in SMSBAT, and partners' scripts.
 
-    def __init__(self, options: SandboxOptions, on_call: Callable[[list[Item]], None] = lambda items: None) -> None:
+    ``on_call`` is told of the messages of every call that is taken, ``on_told`` of what every script is told.
+    """
+
+    def __init__(
+        self,
+        options: SandboxOptions,
+        on_call: Callable[[list[Item]], None] = lambda items: None,
+        on_told: Callable[[Item], None] = lambda told: None,
+    ) -> None:
         self.options = options
         self.ledger = Ledger(options.pace)
         self._on_call = on_call
         self._sending, self._reading = CallBudget(100, 150, 0), CallBudget(50, 75, 0)
         self._happened: set[tuple[Fault, str]] = set()
+        self.partner = Partner(on_told)
+        self.teller = Teller(self.ledger, options.pace, options.hook)
         self.app = Starlette(
             routes=[
                 Route("/bat/messagelist", self._send, methods=["POST"]),
                 Route("/bat/message/{id}", self._status),
                 Route("/sandbox/messages", self._messages),
                 Route("/sandbox/summary", self._summary),
+                Route("/sandbox/tell", self._tell, methods=["POST"]),
+                *self.partner.routes,
             ]
         )
 
@@ -117,6 +132,7 @@ class Sandbox:
             error = {"code": "INVALID_RECIPIENT", "message": "Invalid phone number"}
             return {"status": "rejected", "error": error, "customerMessageId": item.get("customerMessageId")}
         message_id = self.ledger.take(item)
+        self.teller.taken(message_id, item)
         customer_id = item.get("customerMessageId")
         if self.options.shape == "help-004":
             told = {"messageId": f"m{message_id}", "status": "accepted", "parts": 1}
@@ -126,6 +142,7 @@ class Sandbox:
 
     async def _status(self, request: Request) -> Response:
         try:
+            self.ledger.reads.append(time.monotonic())
             self._admit(request, self._reading)
         except Rejection as rejection:
             return _json(rejection.body, rejection.status)
@@ -138,6 +155,11 @@ class Sandbox:
         wanted = request.query_params.get("to")
         kept = [each for each in self.ledger.messages() if wanted is None or each["to"] == wanted]
         return _json({**self.ledger.summary(), "list": kept})
+
+    async def _tell(self, request: Request) -> Response:
+        """Tell the webhook what is in the body, as JSON, or as a form with ``?form``."""
+        told = orjson.loads(await request.body())
+        return _json({"answered": await self.teller.tell(told, "form" in request.query_params)})
 
     async def _summary(self, request: Request) -> Response:
         return _json(self.ledger.summary())

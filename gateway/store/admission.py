@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Executable, bindparam, delete, insert, select, update
@@ -15,7 +16,6 @@ from gateway.store.writer import Rows
 
 #: Numbers asked for in one statement: below every database's limit of bound values.
 _CHUNK = 500
-_SECOND = 1_000_000
 #: A message in one of these states is over and was not sent: sending it again is no repeat.
 _UNSENT = [State.REFUSED.value, State.WITHDRAWN.value, State.EXPIRED.value]
 _EXTEND = (
@@ -61,18 +61,28 @@ class Admission:
         Returns for each message the id of the message that it is: its own, or that of the one it repeats. ``None``
         when the account is over its rate; nothing is written then.
         """
-        known = self._repeated(connection) if self.terms.repeats else {}
-        ids, fresh = [], []
-        for message, row in zip(self.submission, self.rows, strict=True):
-            ids.append(known.setdefault(message.digits, message.id) if self._told_apart else message.id)
-            if ids[-1] == message.id:
-                fresh.append((message, row))
+        keys = self._keys() if self._told_apart else []
+        known = self._repeated(connection, keys) if keys else {}
+        own = [message.id for message in self.submission]
+        ids = [known.get(key, each) for key, each in zip(keys, own, strict=True)] if keys else own
+        fresh = [i for i, each in enumerate(ids) if each == own[i]]
         if not self._within_rate(connection, len(fresh)):
             return None
         if fresh:
-            connection.execute(self.insert, [row for _, row in fresh])
-            self._remember(connection, [message for message, _ in fresh])
+            connection.execute(self.insert, [self.rows[i] for i in fresh])
+            self._remember_repeats(connection, {keys[i]: own[i] for i in fresh} if keys else {})
+            self._keep_pictures(connection)
         return ids
+
+    def _keys(self) -> list[str]:
+        """What repeats are told by: channel and number, and which of several to that number in this request."""
+        seen: Counter[str] = Counter()
+        keys = []
+        for message in self.submission:
+            number = f"{message.channel}:{message.digits}"
+            keys.append(f"{number}:{seen[number]}")
+            seen[number] += 1
+        return keys
 
     @property
     def _first(self) -> Message:
@@ -83,67 +93,57 @@ class Admission:
         """Whether repeats can be told at all: without a reference every message is a new one."""
         return bool(self.terms.repeats and self._first.reference)
 
-    def _repeated(self, connection: Connection) -> dict[str, str]:
-        """Digits to the id of the message that was sent to them under this reference lately."""
-        if not self._told_apart:
-            return {}
+    def _repeated(self, connection: Connection, keys: Sequence[str]) -> dict[str, str]:
+        """Keys to the ids of the messages that went out under this reference lately."""
         found = {}
-        for digits in _chunks(sorted({message.digits for message in self.submission})):
+        for chunk in _chunks(keys):
             query = (
-                select(repeats.c.digits, repeats.c.message)
+                select(repeats.c.key, repeats.c.message)
                 .join(messages, messages.c.id == repeats.c.message)
                 .where(repeats.c.account == self._first.account, repeats.c.reference == self._first.reference)
-                .where(repeats.c.digits.in_(digits), repeats.c.until > self._first.accepted_at)
+                .where(repeats.c.key.in_(chunk), repeats.c.until > self._first.accepted_at)
                 .where(messages.c.state.not_in(_UNSENT))
             )
-            found.update({row.digits: row.message for row in connection.execute(query)})
+            found.update({row.key: row.message for row in connection.execute(query)})
         return found
 
     def _within_rate(self, connection: Connection, count: int) -> bool:
         """Take so many from the account's allowance.
 
         Whoever is within the rate may send, however much at once; the next request then waits until that is worked off.
+        A clock that was set back makes nothing worse: what is owed is kept as a number of messages, not as a moment.
         """
-        rate, account = self.terms.rate, self._first.account
+        rate, account, now = self.terms.rate, self._first.account, self._first.accepted_at
         if rate is None or not count:
             return True
-        now = self._first.accepted_at * 1000
-        free_at = connection.scalar(select(rates.c.free_at).where(rates.c.account == account))
-        if free_at is not None and free_at - now > (rate.burst - 1) / rate.per_second * _SECOND:
+        row = connection.execute(select(rates).where(rates.c.account == account)).first()
+        passed = max(0, now - row.at) / 1000 if row else 0.0
+        level = max(0.0, row.level - passed * rate.per_second) if row else 0.0
+        if level > rate.burst - 1:
             return False
-        then = max(free_at or 0, now) + int(count / rate.per_second * _SECOND)
-        if free_at is None:
-            connection.execute(insert(rates).values(account=account, free_at=then))
+        values = {"level": level + count, "at": now}
+        if row is None:
+            connection.execute(insert(rates).values(account=account, **values))
         else:
-            connection.execute(update(rates).where(rates.c.account == account).values(free_at=then))
+            connection.execute(update(rates).where(rates.c.account == account).values(**values))
         return True
 
-    def _remember(self, connection: Connection, fresh: Sequence[Message]) -> None:
-        if self._told_apart:
-            self._remember_repeats(connection, fresh)
-        until = max(message.expires_at for message in fresh)
-        if self.terms.pictures:
-            shown = [{"_id": each, "_account": self._first.account, "_until": until} for each in self.terms.pictures]
+    def _keep_pictures(self, connection: Connection) -> None:
+        """What these messages show must last as long as they do."""
+        until = max(message.expires_at for message in self.submission)
+        shown = [{"_id": each, "_account": self._first.account, "_until": until} for each in self.terms.pictures]
+        if shown:
             connection.execute(_EXTEND, shown)
 
-    def _remember_repeats(self, connection: Connection, fresh: Sequence[Message]) -> None:
+    def _remember_repeats(self, connection: Connection, fresh: Mapping[str, str]) -> None:
         of_this = (repeats.c.account == self._first.account, repeats.c.reference == self._first.reference)
-        for digits in _chunks([message.digits for message in fresh]):
-            connection.execute(delete(repeats).where(*of_this, repeats.c.digits.in_(digits)))
+        for chunk in _chunks([*fresh]):
+            connection.execute(delete(repeats).where(*of_this, repeats.c.key.in_(chunk)))
+        common = {"account": self._first.account, "reference": self._first.reference}
         until = self._first.accepted_at + (self.terms.repeats or 0) * 1000
-        connection.execute(
-            insert(repeats),
-            [
-                {
-                    "account": message.account,
-                    "reference": message.reference,
-                    "digits": message.digits,
-                    "message": message.id,
-                    "until": until,
-                }
-                for message in fresh
-            ],
-        )
+        rows = [{**common, "key": key, "message": each, "until": until} for key, each in fresh.items()]
+        if rows:
+            connection.execute(insert(repeats), rows)
 
 
 def _chunks(values: Sequence[str]) -> Iterator[list[str]]:

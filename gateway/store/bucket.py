@@ -55,4 +55,4 @@ def _as_os_errors() -> Iterator[None]:
     try:
         yield
     except BaseError as error:
-        raise OSError(f"object store: {type(error).__name__}") from error
+        raise OSError(f"object store: {type(error).__name__}") from None

@@ -8,17 +8,19 @@ from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy import Row, bindparam, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, literal, select, update
 
+from gateway.core.lifecycle import Report, Status
 from gateway.core.messages import CREDENTIAL_OUTCOMES, Content, Message, Otp, Outcome, Receipt, State
 from gateway.store.admission import NO_TERMS, Admission, Terms
 from gateway.store.database import Database
+from gateway.store.reports import Applied, ReportStore
 from gateway.store.tables import messages
 
 log = structlog.get_logger("gateway.store")
 
 _INSERT = insert(messages)
-_SETTLED_COLUMNS = ("state", "outcome", "concern", "detail", "upstream_id", "parts", "settled_at")
+_SETTLED_COLUMNS = ("state", "outcome", "concern", "detail", "upstream_id", "parts", "settled_at", "check_at")
 #: Written out, not bound: a partial index serves only a query whose condition the database can see.
 _IS_UNSETTLED = messages.c.state == literal(State.ACCEPTED.value, literal_execute=True)
 #: Only a message that is still to be submitted can be settled: whoever settles it first, wins.
@@ -33,11 +35,15 @@ _STATE_AFTER = {Outcome.ACCEPTED: State.SUBMITTED, Outcome.UNKNOWN: State.UNPAIR
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The end of a message's way to SMSBAT: its state, and the receipt when there was one."""
+    """The end of a message's way to SMSBAT: its state, and the receipt when there was one.
+
+    ``check_at`` is when SMSBAT is asked what became of it, ``None`` for never.
+    """
 
     id: str
     state: State
     receipt: Receipt | None = None
+    check_at: int | None = None
 
     @property
     def went_out(self) -> bool:
@@ -55,9 +61,15 @@ class Settled:
         return self.receipt or Receipt(Outcome.TEMPORARY)
 
     @classmethod
-    def by(cls, message_id: str, receipt: Receipt) -> Settled:
-        """Settled by what SMSBAT said of it."""
-        return cls(message_id, _STATE_AFTER.get(receipt.outcome, State.REFUSED), receipt)
+    def by(cls, message_id: str, receipt: Receipt, check_at: int | None = None) -> Settled:
+        """Settled by what SMSBAT said of it; one that it did not take is never asked about."""
+        state = _STATE_AFTER.get(receipt.outcome, State.REFUSED)
+        return cls(message_id, state, receipt, check_at if state is not State.REFUSED else None)
+
+    @property
+    def failure(self) -> Status | None:
+        """What its partner is to be told, when it was accepted and then did not go out."""
+        return {State.REFUSED: Status.REJECTED, State.EXPIRED: Status.EXPIRED}.get(self.state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,16 @@ class MessageStore:
     async def settle(self, settled: Collection[Settled], now: int) -> None:
         """Store where messages ended; those that ended before stay as they are."""
         await self._writer.write(_SETTLE, [_settled_row(each, now) for each in settled])
+
+    async def settle_failed(self, settled: Collection[Settled], now: int, reports: ReportStore) -> Applied:
+        """The same for accepted messages that did not go out, with the reports that are owed for it."""
+
+        def work(connection: Connection) -> Applied:
+            connection.execute(_SETTLE, [_settled_row(each, now) for each in settled])
+            failures = [Report(each.failure, now, id=each.id) for each in settled if each.failure]
+            return reports.apply_in(connection, failures)
+
+        return await self._writer.run(work)
 
     async def unsettled(self, smsbat: str, now: int, limit: int) -> Reading:
         """The oldest messages that are still to be submitted under an SMSBAT login, and are due by ``now``."""
@@ -192,5 +214,6 @@ def _settled_row(settled: Settled, now: int) -> dict[str, Any]:
         "detail": receipt.detail if receipt else None,
         "upstream_id": receipt.upstream_id if receipt else None,
         "parts": receipt.parts if receipt else None,
+        "check_at": settled.check_at,
         "settled_at": now,
     }

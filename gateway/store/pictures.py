@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import tempfile
 import time
@@ -31,10 +32,11 @@ class Spool:
         return self.file.write(data)
 
     def close(self) -> None:
-        """Forget what was not kept."""
-        self.file.close()
+        """Forget what was not kept; on a full disk closing fails, and removing is what helps."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.file.close()
 
 
 class PictureStorage(Protocol):
@@ -99,8 +101,10 @@ class FolderStorage:
 
     def _forget_abandoned(self) -> None:
         for path in self._incoming.iterdir():
-            if path.stat().st_mtime < time.time() - _ABANDONED:
-                path.unlink(missing_ok=True)
+            # Another process may end its own uploads meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - _ABANDONED:
+                    path.unlink()
 
     def spool(self) -> Spool:
         """A file beside its later place, so that keeping it is a renaming."""

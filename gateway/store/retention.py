@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import structlog
-from sqlalchemy import delete
+from sqlalchemy import Connection, delete, select, tuple_
 
+from gateway.core.pictures import Picture
 from gateway.store.database import Database
 from gateway.store.media import MediaStore
 from gateway.store.pictures import PictureStorage
@@ -14,7 +15,26 @@ log = structlog.get_logger("gateway.retention")
 
 #: A request may have found a picture just before its time was over, and is still being served.
 MARGIN = 3_600_000
-_BATCH = 100
+_BATCH = 500
+
+
+def _forget_repeats(connection: Connection, now: int) -> int:
+    """A few windows that are over: one large statement would hold up everybody who sends."""
+    columns = (repeats.c.account, repeats.c.reference, repeats.c.key)
+    over = [tuple(row) for row in connection.execute(select(*columns).where(repeats.c.until < now).limit(_BATCH))]
+    if over:
+        connection.execute(delete(repeats).where(tuple_(*columns).in_(over)))
+    return len(over)
+
+
+async def _removed(storage: PictureStorage, picture: Picture) -> bool:
+    """Whether its bytes are gone; one that stays must not keep the others."""
+    try:
+        await storage.remove(picture.name)
+    except OSError as error:
+        log.error("a picture can't be removed", picture=picture.id[:6], error=str(error.strerror))
+        return False
+    return True
 
 
 async def sweep(database: Database, storage: PictureStorage, now: int, media_retention: int) -> int:
@@ -22,13 +42,15 @@ async def sweep(database: Database, storage: PictureStorage, now: int, media_ret
 
     Windows for repeats that are over go too. Raises ``StoreUnavailable`` or ``OSError``.
     """
-    await database.writer.write(delete(repeats).where(repeats.c.until < now), [{}])
+    while await database.writer.run(lambda connection: _forget_repeats(connection, now)) == _BATCH:
+        pass
     media, removed = MediaStore(database), 0
     while unneeded := await media.unneeded(now - media_retention - MARGIN, _BATCH):
-        for picture in unneeded:
-            await storage.remove(picture.name)
-        await media.remove([picture.id for picture in unneeded])
-        removed += len(unneeded)
+        gone = [picture.id for picture in unneeded if await _removed(storage, picture)]
+        await media.remove(gone)
+        removed += len(gone)
+        if len(gone) < len(unneeded):
+            break
     if removed:
         log.info("pictures that no message needs any more were removed", pictures=removed)
     return removed

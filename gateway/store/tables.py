@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, text
 
 from gateway.core.messages import State
 
@@ -36,6 +36,14 @@ messages = Table(
     Column("due_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("settled_at", BigInteger),
+    # What became of it since: the lifecycle's word, when the gateway learnt of it, why it failed, which channel did it.
+    Column("status", Text),
+    Column("status_at", BigInteger),
+    Column("reason", Text),
+    Column("leg", Text),
+    # When SMSBAT is asked next what became of it, and how often it was; null when there is nothing to ask.
+    Column("check_at", BigInteger),
+    Column("checks", Integer),
 )
 
 #: Uploaded pictures; their bytes are in the picture storage. ``needed_until`` is when the last message that shows one
@@ -50,23 +58,109 @@ media = Table(
     Column("needed_until", BigInteger, nullable=False, index=True),
 )
 
-#: How fast an account sends: the moment, in microseconds since the epoch, when what it sent is worked off at its rate.
+#: How fast an account sends: how many messages are still to be worked off at its rate, as of a moment.
 rates = Table(
     "rates",
     metadata,
     Column("account", Text, primary_key=True),
-    Column("free_at", BigInteger, nullable=False),
+    Column("level", Float, nullable=False),
+    Column("at", BigInteger, nullable=False),
 )
 
-#: Messages that a request with the same reference and phone would repeat, for accounts that want that told.
+#: Messages that a request with the same reference would repeat, for accounts that want that told. ``key`` is channel
+#: and number, and which of several messages to that number in one request.
 repeats = Table(
     "repeats",
     metadata,
     Column("account", Text, primary_key=True),
     Column("reference", Text, primary_key=True),
-    Column("digits", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
     Column("message", String(36), nullable=False),
     Column("until", BigInteger, nullable=False, index=True),
+)
+
+#: Reports of messages whose receipt is not stored yet.
+early_reports = Table(
+    "early_reports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("smsbat", Text, nullable=False),
+    Column("report", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+#: What subscribers wrote, each once; ``message`` is the one it was tied to.
+replies = Table(
+    "replies",
+    metadata,
+    Column("smsbat", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("digits", Text, nullable=False),
+    Column("text", Text),
+    Column("media", Text),
+    Column("message", String(36)),
+    Column("at", BigInteger, nullable=False),
+)
+
+#: Requests owed to partners. ``facts`` is what is told, as JSON; the mapping files give it its form when it goes out.
+callbacks = Table(
+    "callbacks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("message", String(36), nullable=False),
+    Column("account", Text, nullable=False),
+    Column("dialect", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("event_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("outcome", Text),
+)
+
+_OWED = "state = 'pending'"
+callbacks_due = Index(
+    "callbacks_due",
+    callbacks.c.account,
+    callbacks.c.dialect,
+    callbacks.c.due_at,
+    sqlite_where=text(_OWED),
+    postgresql_where=text(_OWED),
+)
+#: Callbacks of one message go out one after the other.
+callbacks_of_message = Index(
+    "callbacks_of_message", callbacks.c.message, sqlite_where=text(_OWED), postgresql_where=text(_OWED)
+)
+callbacks_ended = Index("callbacks_ended", callbacks.c.state, callbacks.c.id)
+
+#: By SMSBAT's id, which is all that its reports name.
+_SENT = "upstream_id IS NOT NULL"
+by_upstream_id = Index(
+    "messages_upstream",
+    messages.c.upstream_id,
+    messages.c.smsbat,
+    sqlite_where=text(_SENT),
+    postgresql_where=text(_SENT),
+)
+#: By number: what a reply answers.
+_VIBER = "channel = 'viber'"
+by_number = Index(
+    "messages_number",
+    messages.c.digits,
+    messages.c.sender,
+    messages.c.id,
+    sqlite_where=text(_VIBER),
+    postgresql_where=text(_VIBER),
+)
+_CHECKED = "check_at IS NOT NULL"
+to_check = Index(
+    "messages_to_check",
+    messages.c.smsbat,
+    messages.c.check_at,
+    sqlite_where=text(_CHECKED),
+    postgresql_where=text(_CHECKED),
 )
 
 #: What is still to be submitted, by credential and age: small however many messages there are.

@@ -10,6 +10,7 @@ import re
 from binascii import unhexlify
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 from gateway.wire.multipart import NO_FILES, File, FilePlan, Pairs, boundary_of, parse_multipart
 
@@ -136,3 +137,8 @@ def _scalar(value: object) -> bytes:
     if isinstance(value, bool):
         return b"1" if value else b"0"
     return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else b""
+
+
+def urlencoded(fields: Mapping[str, object]) -> str:
+    """Fields as a form body or query, in UTF-8."""
+    return urlencode({name: str(value) for name, value in fields.items()})

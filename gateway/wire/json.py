@@ -8,4 +8,8 @@ from typing import Any
 
 def dump(tree: Any) -> bytes:
     """One line, with a blank behind each colon and comma, and nothing but ASCII (seed 002, 3)."""
-    return json.dumps(tree).encode()
+    return json.dumps(tree, default=_null).encode()
+
+
+def _null(_value: object) -> None:
+    """What JSON has no form for stands for nothing."""

@@ -19,6 +19,8 @@ Pairs = list[tuple[bytes, bytes]]
 
 #: Generous: a form's parts have two or three headers, and a file name may be a long local path.
 _MAX_HEADERS, _MAX_HEADER_SIZE = 64, 65_536
+#: Bytes that a part counts for besides its own: 20,000 fill two megabytes.
+_PART = 100
 
 
 class TooLarge(ValueError):
@@ -115,8 +117,8 @@ class MultipartReader:
 
 
 def parse_multipart(boundary: bytes, body: bytes, files: FilePlan = NO_FILES) -> tuple[Pairs, dict[bytes, File]]:
-    """A whole body at once. Raises ``TooLarge``."""
-    reader = MultipartReader(boundary, files)
+    """A whole body at once, of which there is memory enough. Raises ``TooLarge``."""
+    reader = MultipartReader(boundary, files, max(4 * len(body), 1 << 21))
     reader.feed(body)
     return reader.finish()
 
@@ -160,13 +162,23 @@ class _Collector:
         }
 
     def part_begin(self) -> None:
+        # A part without a byte in it is held as well.
+        self._hold(_PART)
         self._disposition, self._chunks, self._file = b"", [], None
 
     def header_name(self, data: bytes, start: int, end: int) -> None:
+        self._hold(end - start)
         self._header_name += data[start:end]
 
     def header_value(self, data: bytes, start: int, end: int) -> None:
+        self._hold(end - start)
         self._header_value += data[start:end]
+
+    def _hold(self, size: int) -> None:
+        """Count what is held in memory, heads of parts included: they cost most of all."""
+        self._memory -= size
+        if self._memory < 0:
+            raise TooLarge
 
     def header_end(self) -> None:
         if self._header_name.lower() == b"content-disposition":
@@ -184,9 +196,7 @@ class _Collector:
         if self._file:
             self._file.write(data[start:end])
             return
-        self._memory -= end - start
-        if self._memory < 0:
-            raise TooLarge
+        self._hold(end - start)
         self._chunks.append(data[start:end])
 
     def part_end(self) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import h11
 
-from gateway.wire.request_line import repair
+from gateway.wire.request_line import host_name, repair
 
 
 class NotHttp(ValueError):
@@ -16,7 +16,6 @@ class NotHttp(ValueError):
 
 #: The host of a saved request that names none.
 NO_HOST = "localhost"
-_PORT = re.compile(r":\d*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +83,9 @@ def _request(event: h11.Request, body: bytes) -> Request:
     headers = dict(event.headers)
     return Request(
         method=event.method.decode("ascii"),
-        path=path.decode("ascii"),
+        path=unquote(path.decode("ascii")),
         host=host_name(headers.get(b"host", b"")),
         query=query.partition(b"#")[0],
         content_type=headers.get(b"content-type", b""),
         body=body,
     )
-
-
-def host_name(header: bytes) -> str:
-    """The name in a Host header, without its port."""
-    text = header.decode("latin-1").strip().lower()
-    return _PORT.sub("", text).removesuffix(".")

@@ -14,6 +14,9 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 #: What absolute addresses have before the path; which host it was, the Host header tells.
 _AUTHORITY = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
+_HOST = re.compile(rb"\nhost:[ \t]*([^\r\n]*)", re.IGNORECASE)
+_PORT = re.compile(r":\d*$")
+
 #: A header that asks to leave HTTP/1.1. Java's client sends it with every plain request; a server may ignore it, but
 #: the parser in use stops reading at it and loses the body.
 _UPGRADE = re.compile(rb"(?<=\r\n)upgrade(?=:)", re.IGNORECASE)
@@ -25,6 +28,15 @@ def repair_head(head: bytes) -> bytes:
     if b"upgrade:" in rest.lower():
         rest = _UPGRADE.sub(b"x-ignored-upgrade", b"\r\n" + rest)[2:]
     return repair(line + newline) + rest
+
+
+def place_of(head: bytes) -> tuple[str, str]:
+    """Host and path of a request's head, as far as they can be read; for one that can't, no host and the root."""
+    match = _LINE.match(head)
+    target = _AUTHORITY.sub(b"", match[2], count=1) if match else b""
+    host = _HOST.search(head)
+    path = target.partition(b"?")[0].decode("latin-1")
+    return host_name(host[1]) if host else "", path if path.startswith("/") else "/"
 
 
 def method_of(head: bytes) -> str | None:
@@ -48,3 +60,9 @@ def repair(line: bytes) -> bytes:
         target = b"/" + target
     target = _TO_ESCAPE.sub(lambda byte: b"%%%02X" % byte[0][0], target)
     return b"%b %b %b" % (match[1], target, match[3])
+
+
+def host_name(header: bytes) -> str:
+    """The name in a Host header, without its port."""
+    text = header.decode("latin-1").strip().lower()
+    return _PORT.sub("", text).removesuffix(".")

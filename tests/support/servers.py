@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway.app import Doors, gateway
-from gateway.listener import bind, listening
+from gateway.listener import bind
 from gateway.mapping.loader import Plan, load
+from gateway.sandbox.server import serving
 from gateway.sandbox.smsbat import Sandbox, SandboxOptions
 from gateway.settings import Address, Settings
 
@@ -84,6 +85,20 @@ class RunningSandbox:
     def received(self) -> list[dict[str, Any]]:
         return self.sandbox.ledger.messages()
 
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """What partners' scripts were told."""
+        return self.sandbox.partner.told
+
+    @property
+    def reads(self) -> list[float]:
+        """When statuses were read."""
+        return list(self.sandbox.ledger.reads)
+
+    def tell_hook(self, gateway: Address, secret: str) -> None:
+        """From now on, tell this gateway of every message."""
+        self.sandbox.teller.hook = f"http://{gateway}/hooks/{secret}"
+
     def summary(self) -> dict[str, int]:
         return self.sandbox.ledger.summary()
 
@@ -93,7 +108,7 @@ def running_sandbox(address: Address = ANY_PORT, **options: Any) -> Iterator[Run
     """A sandbox on a port of its own, or on a given one."""
     sandbox = Sandbox(SandboxOptions(**options))
     bound = bind(address)
-    with running(lambda: listening(sandbox.app, [bound])):
+    with running(lambda: serving(sandbox, bound)):
         host, port = bound_name(bound)
         yield RunningSandbox(sandbox, f"{host}:{port}")
 
@@ -120,8 +135,22 @@ LOGINS = {
 }
 
 
-def accounts(url: str, smsbat: dict[str, Any] | None = None, **account: Any) -> dict[str, Any]:
-    """An accounts file as data; ``account`` is set in every account, ``smsbat`` in the credential."""
+def accounts(
+    url: str, smsbat: dict[str, Any] | None = None, reports: dict[str, Any] | None = None, **account: Any
+) -> dict[str, Any]:
+    """An accounts file as data; ``account`` is set in every account, ``smsbat`` in the credential.
+
+    ``reports`` has the ``callback`` of the demo's login, and the ``hook`` of its account.
+    """
+    content = _accounts(url, smsbat, account)
+    if reports:
+        demo = content["accounts"]["demo"]
+        demo["logins"]["messagio"]["callback"] = reports["callback"]
+        demo.update({name: value for name, value in reports.items() if name != "callback"})
+    return content
+
+
+def _accounts(url: str, smsbat: dict[str, Any] | None, account: dict[str, Any]) -> dict[str, Any]:
     return {
         "kind": "accounts",
         "demo": True,

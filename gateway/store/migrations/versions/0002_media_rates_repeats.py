@@ -23,13 +23,14 @@ def upgrade() -> None:
     op.create_table(
         "rates",
         sa.Column("account", sa.Text, primary_key=True),
-        sa.Column("free_at", sa.BigInteger, nullable=False),
+        sa.Column("level", sa.Float, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "repeats",
         sa.Column("account", sa.Text, primary_key=True),
         sa.Column("reference", sa.Text, primary_key=True),
-        sa.Column("digits", sa.Text, primary_key=True),
+        sa.Column("key", sa.Text, primary_key=True),
         sa.Column("message", sa.String(36), nullable=False),
         sa.Column("until", sa.BigInteger, nullable=False, index=True),
     )

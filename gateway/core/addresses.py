@@ -1,0 +1,98 @@
+"""Which network addresses a callback may reach (RFC 6890 and its successors' registries).
+
+``ipaddress.is_global`` alone is not enough: it calls addresses global behind which an IPv4 address is hidden, and says
+nothing of the addresses at which clouds answer their own machines.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from ipaddress import IPv4Address, IPv6Address, ip_network
+
+Address = IPv4Address | IPv6Address
+
+#: Where clouds give out credentials: never to be reached, whatever a file says.
+_METADATA = frozenset(
+    ipaddress.ip_address(each)
+    for each in (
+        "169.254.169.254",
+        "169.254.170.2",
+        "169.254.170.23",
+        "168.63.129.16",
+        "100.100.100.200",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",
+    )
+)
+
+#: Special-purpose blocks; named here in full, so that no library's version decides.
+_SPECIAL = tuple(
+    ip_network(each)
+    for each in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.31.196.0/24",
+        "192.52.193.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "192.175.48.0/24",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+        "::/96",
+        "::ffff:0:0/96",
+        "::ffff:0:0:0/96",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "100::/64",
+        "100:0:0:1::/64",
+        "2001::/23",
+        "2001:db8::/32",
+        "2002::/16",
+        "2620:4f:8000::/48",
+        "3fff::/20",
+        "5f00::/16",
+        "fc00::/7",
+        "fe80::/10",
+        "fec0::/10",
+        "ff00::/8",
+    )
+)
+
+
+def may_reach(address: str, private: bool) -> bool:
+    """Whether a connection to a numeric address is allowed; ``private`` when the operator's file says it may be.
+
+    Addresses that hide an IPv4 address (mapped, translated, tunnelled) are judged by it when private ones are allowed,
+    and refused otherwise: no partner has one.
+    """
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if _METADATA.intersection(_meanings(parsed)):
+        return False
+    if private:
+        return not any(each.is_multicast or each.is_unspecified for each in _meanings(parsed))
+    return not any(parsed in block for block in _SPECIAL if block.version == parsed.version) and parsed.is_global
+
+
+def _meanings(address: Address) -> set[Address]:
+    """The address, and the IPv4 addresses that it may stand for."""
+    if isinstance(address, IPv4Address):
+        return {address}
+    hidden: set[Address | None] = {address, address.ipv4_mapped, address.sixtofour, *(address.teredo or ())}
+    number = int(address)
+    if number >> 32 in (0, 0x64_FF9B << 64, 0xFFFF << 16) or number >> 80 == 0x64_FF9B_0001:
+        hidden.add(IPv4Address(number & 0xFFFF_FFFF))
+    return {each for each in hidden if each is not None}

@@ -1,0 +1,81 @@
+"""Where SMSBAT tells of messages by itself: an unguessable address for each account."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from gateway.core.lifecycle import Reply, Report
+from gateway.errors import Refusal, StoreUnavailable
+from gateway.inbound.body import App, Body, ClientGone, Receive, Send
+from gateway.mapping.accounts import Hook
+from gateway.mapping.hooks import HookPlan, NotTold, UnknownStatus
+from gateway.outbound.reports import Reports
+
+log = structlog.get_logger("gateway.hooks")
+
+#: The path of hooks; the account's secret is put behind it.
+HOOK_PATH = "/hooks/"
+#: More than anything SMSBAT tells in one go.
+_LIMIT = 1_000_000
+
+
+class HookApp:
+    """Takes what SMSBAT tells, and leaves every other request to the application behind it.
+
+    200 only for what is on disk; SMSBAT may repeat everything else.
+    """
+
+    def __init__(self, hooks: Mapping[str, Hook], plan: HookPlan, reports: Reports, otherwise: App) -> None:
+        self._hooks = hooks
+        self._plan = plan
+        self._reports = reports
+        self._otherwise = otherwise
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        path: str = scope["path"]
+        if not path.startswith(HOOK_PATH):
+            await self._otherwise(scope, receive, send)
+            return
+        body = Body(receive, dict(scope["headers"]))
+        try:
+            status = await self._status(scope, path.removeprefix(HOOK_PATH), body)
+        except ClientGone:
+            return
+        headers = [(b"content-length", b"0"), *([(b"connection", b"close")] if body.left_unread else [])]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _status(self, scope: Any, secret: str, body: Body) -> int:
+        hook = self._hooks.get(secret)
+        if hook is None or scope["method"] != "POST":
+            return 404 if hook is None else 405
+        if not hook.admits((scope.get("client") or ("0.0.0.0", 0))[0]):  # noqa: S104 an address that nobody calls from
+            log.warning("a webhook call from an address that is not SMSBAT's", account=hook.account.name)
+            return 403
+        try:
+            await self._take(hook, body.content_type, await body.read(_LIMIT))
+        except (Refusal, NotTold) as error:
+            log.warning("a webhook call that is not understood", account=hook.account.name, error=str(error))
+            return 400
+        except StoreUnavailable as error:
+            log.error("what a webhook told can't be stored", account=hook.account.name, error=str(error))
+            return 503
+        return 200
+
+    async def _take(self, hook: Hook, content_type: bytes, content: bytes) -> None:
+        account, now = hook.account, time.time_ns() // 1_000_000
+        reports: list[Report] = []
+        for told in self._plan.read(content_type, content, now):
+            if isinstance(told, Report):
+                reports.append(told)
+            elif isinstance(told, Reply):
+                await self._reports.reply(told, account.smsbat, account.name)
+            elif isinstance(told, UnknownStatus):
+                log.warning("SMSBAT told a status that is not known", account=account.name, status=told.word[:40])
+        if reports:
+            await self._reports.report(reports, account.smsbat)

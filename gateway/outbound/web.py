@@ -1,0 +1,116 @@
+"""HTTP to partners' scripts: guarded addresses, no redirects, an end to everything."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from gateway.core.addresses import may_reach
+
+#: Seconds to get a connection, and for the whole of a request.
+CONNECT_TIMEOUT = 10.0
+REQUEST_TIMEOUT = 30.0
+#: Bytes of an answer that are read, so that its connection can be used again; what it says is not looked at.
+_READ = 64 * 1024
+_KEEPALIVE = 15.0
+
+
+class AddressRefused(OSError):
+    """The address behind a name is none that callbacks may reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebAnswer:
+    """An answer's status, and the seconds that ``Retry-After`` asks for."""
+
+    status: int
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoWebAnswer:
+    """Why there is none, in a word without the address."""
+
+    reason: str
+
+
+class WebClient:
+    """Makes requests to addresses that may be private, or not; one instance for all partners."""
+
+    def __init__(self) -> None:
+        self._clients = {private: _client(private) for private in (False, True)}
+
+    async def send(
+        self, method: str, url: str, private: bool, content_type: str | None = None, content: bytes | None = None
+    ) -> WebAnswer | NoWebAnswer:
+        """One request. Never raises for what the other side does."""
+        headers = {"Content-Type": content_type} if content_type else {}
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT):
+                return await self._answer(method, url, private, headers, content)
+        except TimeoutError:
+            return NoWebAnswer("timeout")
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
+            return NoWebAnswer(_reason(error))
+
+    async def _answer(
+        self, method: str, url: str, private: bool, headers: Mapping[str, str], content: bytes | None
+    ) -> WebAnswer:
+        client = self._clients[private]
+        async with client.stream(method, url, headers=headers, content=content) as response:
+            size = 0
+            async for chunk in response.aiter_raw():
+                size += len(chunk)
+                if size > _READ:
+                    break
+            return WebAnswer(response.status_code, _retry_after(response.headers))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for client in self._clients.values():
+            await client.aclose()
+
+
+def _client(private: bool) -> httpx.AsyncClient:
+    def session() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=0,
+            ssl=httpx.create_ssl_context(),
+            keepalive_timeout=_KEEPALIVE,
+            socket_factory=lambda address: _guarded_socket(address, private),
+        )
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+    timeout = httpx.Timeout(REQUEST_TIMEOUT, connect=CONNECT_TIMEOUT)
+    return httpx.AsyncClient(transport=AiohttpTransport(client=session), timeout=timeout, follow_redirects=False)
+
+
+def _guarded_socket(address: Any, private: bool) -> socket.socket:
+    """A socket for an address that is about to be connected to, whatever name or spelling it came from."""
+    family, kind, protocol, _, where = address
+    if not may_reach(where[0], private):
+        raise AddressRefused("an address that callbacks may not reach")
+    return socket.socket(family, kind, protocol)
+
+
+def _reason(error: BaseException | None) -> str:
+    """The kind of the innermost error: the words of all of them may quote the address, which may hold a secret."""
+    names: list[str] = []
+    while error is not None and len(names) < 10:
+        if isinstance(error, AddressRefused):
+            return "address refused"
+        names.append(type(error).__name__)
+        error = error.__cause__ or getattr(error, "os_error", None) or error.__context__
+    return names[0]
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("retry-after", "")
+    return float(value) if value.isascii() and value.isdigit() and len(value) < 6 else None

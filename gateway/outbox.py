@@ -1,0 +1,91 @@
+"""The ``callbacks`` and ``replies`` commands: what partners are owed, and what nobody asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from gateway.store.callbacks import Callback, CallbackState, CallbackStore
+from gateway.store.database import Database
+from gateway.store.engine import open_engine
+from gateway.store.migrations import migrate
+from gateway.store.reports import ReportStore
+from gateway.store.writer import GroupCommitWriter
+
+Result = TypeVar("Result")
+#: Columns when the output is no terminal.
+_WIDTH = 160
+
+
+def list_callbacks(database: str, states: Collection[CallbackState], account: str | None, limit: int) -> None:
+    """Print callbacks in these states, newest first."""
+    found = _with(database, lambda opened: CallbackStore(opened).listed(states, account, limit))
+    table = Table("id", "account", "dialect", "message", "what", "state", "tries", "last answer", "since", box=None)
+    for each in found:
+        table.add_row(*map(escape, _cells(each)))
+    _print(table if found else "No such callbacks.")
+
+
+def retry_callbacks(database: str, ids: Collection[int] | None, account: str | None) -> None:
+    """Owe ended callbacks again; a running gateway sends them within seconds."""
+    now = time.time_ns() // 1_000_000
+    count = _with(database, lambda opened: CallbackStore(opened).retry(ids, account, now))
+    _print(f"{count} callback(s) will be sent again.")
+
+
+def list_replies(database: str, unmatched: bool, limit: int) -> None:
+    """Print replies, newest first; their words and numbers are shown in full, since that is what is asked for."""
+    found = _with(database, lambda opened: ReportStore(opened, {}).replies(unmatched, limit))
+    table = Table("when", "account", "to", "from", "text", "answers message", box=None)
+    for row in found:
+        words = row.text if row.text is not None else row.media or ""
+        cells = (_moment(row.at), row.account, row.sender, row.digits, words, row.message or "none known")
+        table.add_row(*map(escape, cells))
+    _print(table if found else "No such replies.")
+
+
+def _with(address: str, work: Callable[[Database], Awaitable[Result]]) -> Result:
+    async def whole() -> Result:
+        engine = open_engine(address)
+        await asyncio.to_thread(migrate, engine)
+        writer = GroupCommitWriter(engine)
+        try:
+            return await work(Database(engine, writer))
+        finally:
+            await writer.close()
+            engine.dispose()
+
+    return asyncio.run(whole())
+
+
+def _cells(callback: Callback) -> tuple[str, ...]:
+    facts = callback.facts
+    what = facts.status if facts.event == "delivery" and facts.status else facts.event
+    state = callback.state.value
+    return (
+        str(callback.id),
+        callback.account,
+        callback.dialect,
+        callback.message,
+        what,
+        state,
+        str(callback.tries),
+        callback.outcome or "",
+        _moment(callback.event_at),
+    )
+
+
+def _moment(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _print(what: Table | str) -> None:
+    console = Console(highlight=False)
+    (console if console.is_terminal else Console(width=_WIDTH, highlight=False)).print(what)

@@ -1,0 +1,150 @@
+"""Callbacks owed to partners, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+from sqlalchemy import Row, bindparam, exists, func, insert, literal, select, update
+
+from gateway.mapping.callbacks import Facts
+from gateway.store.database import Database
+from gateway.store.tables import callbacks
+
+_earlier = callbacks.alias("earlier")
+
+
+class CallbackState(StrEnum):
+    """``REFUSED``: the partner said that it wants no more of it. ``DEAD``: it never said anything good."""
+
+    PENDING = "pending"
+    DONE = "done"
+    REFUSED = "refused"
+    DEAD = "dead"
+
+
+_IS_PENDING = callbacks.c.state == literal(CallbackState.PENDING.value, literal_execute=True)
+_EARLIER_IS_PENDING = _earlier.c.state == literal(CallbackState.PENDING.value, literal_execute=True)
+_FINISH = (
+    update(callbacks)
+    .where(callbacks.c.id == bindparam("_id"))
+    .values(**{name: bindparam(name) for name in ("state", "due_at", "tries", "outcome")})
+)
+_INSERT = insert(callbacks)
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """One request owed to a partner; ``outcome`` is what its last try ended in. Times are in ms since the epoch."""
+
+    id: int
+    message: str
+    account: str
+    dialect: str
+    facts: Facts
+    state: CallbackState
+    event_at: int
+    due_at: int
+    tries: int
+    outcome: str | None
+
+
+def callback_row(facts: Facts, account: str, dialect: str, now: int) -> dict[str, Any]:
+    """A row for ``insert_callbacks``."""
+    return {
+        "message": facts.id,
+        "account": account,
+        "dialect": dialect,
+        "facts": orjson.dumps(asdict(facts)).decode(),
+        "state": CallbackState.PENDING.value,
+        "event_at": now,
+        "due_at": now,
+        "tries": 0,
+    }
+
+
+def insert_callbacks(connection: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows in a transaction that somebody else has begun."""
+    if rows:
+        connection.execute(_INSERT, rows)
+
+
+class CallbackStore:
+    """The outbox. Every method raises ``StoreUnavailable``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def due(self, account: str, dialect: str, now: int, limit: int, without: Collection[int]) -> list[Callback]:
+        """Callbacks to one script that may go out now, the longest due first: of each message only the first."""
+        return await self._database.read(self._due, account, dialect, now, limit, without)
+
+    async def next_due(self, account: str, dialect: str) -> int | None:
+        """When the next callback to one script is due."""
+        return await self._database.read(self._next_due, account, dialect)
+
+    async def finish(self, callback: Callback, state: CallbackState, due_at: int, outcome: str) -> None:
+        """Write down how a try ended."""
+        row = {"_id": callback.id, "state": state.value, "due_at": due_at, "tries": callback.tries + 1}
+        await self._database.writer.write(_FINISH, [{**row, "outcome": outcome}])
+
+    async def listed(self, states: Collection[CallbackState], account: str | None, limit: int) -> list[Callback]:
+        """The newest callbacks in these states, of one account or of all."""
+        return await self._database.read(self._listed, states, account, limit)
+
+    async def retry(self, ids: Collection[int] | None, account: str | None, now: int) -> int:
+        """Owe ended callbacks again, from now on: those named, or all that were refused or are dead; how many."""
+        again = update(callbacks).where(callbacks.c.state.in_([CallbackState.REFUSED, CallbackState.DEAD]))
+        if ids is not None:
+            again = again.where(callbacks.c.id.in_(ids))
+        if account is not None:
+            again = again.where(callbacks.c.account == account)
+        again = again.values(state=CallbackState.PENDING.value, event_at=now, due_at=now, tries=0)
+        return await self._database.writer.run(lambda connection: int(connection.execute(again).rowcount))
+
+    def _due(self, account: str, dialect: str, now: int, limit: int, without: Collection[int]) -> list[Callback]:
+        is_behind = exists().where(
+            _EARLIER_IS_PENDING, _earlier.c.message == callbacks.c.message, _earlier.c.id < callbacks.c.id
+        )
+        query = (
+            select(callbacks)
+            .where(_IS_PENDING, callbacks.c.account == account, callbacks.c.dialect == dialect)
+            .where(callbacks.c.due_at <= now, callbacks.c.id.not_in(without), ~is_behind)
+            .order_by(callbacks.c.due_at, callbacks.c.id)
+            .limit(limit)
+        )
+        with self._database.engine.connect() as connection:
+            return [_callback(row) for row in connection.execute(query)]
+
+    def _next_due(self, account: str, dialect: str) -> int | None:
+        query = select(func.min(callbacks.c.due_at)).where(
+            _IS_PENDING, callbacks.c.account == account, callbacks.c.dialect == dialect
+        )
+        with self._database.engine.connect() as connection:
+            due_at: int | None = connection.scalar(query)
+            return due_at
+
+    def _listed(self, states: Collection[CallbackState], account: str | None, limit: int) -> list[Callback]:
+        query = select(callbacks).where(callbacks.c.state.in_([*states])).order_by(callbacks.c.id.desc()).limit(limit)
+        if account is not None:
+            query = query.where(callbacks.c.account == account)
+        with self._database.engine.connect() as connection:
+            return [_callback(row) for row in connection.execute(query)]
+
+
+def _callback(row: Row[Any]) -> Callback:
+    return Callback(
+        id=row.id,
+        message=row.message,
+        account=row.account,
+        dialect=row.dialect,
+        facts=Facts(**orjson.loads(row.facts)),
+        state=CallbackState(row.state),
+        event_at=row.event_at,
+        due_at=row.due_at,
+        tries=row.tries,
+        outcome=row.outcome,
+    )

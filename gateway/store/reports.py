@@ -1,0 +1,252 @@
+"""What becomes of messages, written down: reports and replies, and the callbacks that follow, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
+
+from gateway.core.lifecycle import FINAL, INTERIM, Reply, Report, Status, steps
+from gateway.core.messages import Concern, State
+from gateway.mapping.callbacks import CallbackTarget
+from gateway.mapping.telling import of_reply, of_status
+from gateway.store.callbacks import callback_row, insert_callbacks
+from gateway.store.database import Database
+from gateway.store.tables import early_reports, messages, replies
+
+#: A report can be ahead of its receipt by so many milliseconds; after that its message is none of ours.
+EARLY_FOR = 24 * 3_600_000
+_LIMIT = 1000
+_REASONS = {Concern.RECIPIENT.value: "recipient", Concern.SENDER.value: "sender"}
+_OUT = (State.SUBMITTED.value, State.UNPAIRED.value)
+_ADVANCE = (
+    update(messages)
+    .where(messages.c.id == bindparam("_id"))
+    .values(**{name: bindparam(name) for name in ("status", "status_at", "reason", "leg", "check_at")})
+)
+_CHECKED = (
+    update(messages)
+    .where(messages.c.id == bindparam("_id"), messages.c.check_at.is_not(None))
+    .values(check_at=bindparam("_check_at"), checks=func.coalesce(messages.c.checks, 0) + 1)
+)
+
+Targets = Mapping[tuple[str, str], CallbackTarget]
+
+
+@dataclass(slots=True)
+class Applied:
+    """What followed: the scripts that are owed something new, and how many reports wait for their receipts."""
+
+    owed: set[tuple[str, str]] = field(default_factory=set)
+    early: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A message to ask SMSBAT about. ``upstream_id`` is ``None`` when SMSBAT never said how it calls it."""
+
+    id: str
+    account: str
+    upstream_id: str | None
+    sent_at: int
+    expires_at: int
+
+
+class ReportStore:
+    """Statuses, replies and what they owe. Every method raises ``StoreUnavailable``."""
+
+    def __init__(self, database: Database, targets: Targets) -> None:
+        self._database = database
+        self._targets = targets
+
+    async def apply(self, reports: Sequence[Report], smsbat: str) -> Applied:
+        """Move messages of an SMSBAT login on; a report whose message is not known yet is kept for later."""
+        return await self._database.writer.run(lambda connection: self._apply(connection, reports, smsbat, keep=True))
+
+    def apply_in(self, connection: Connection, reports: Sequence[Report]) -> Applied:
+        """The same in a transaction of the writer that somebody else has begun, for messages that are known by id."""
+        return self._apply(connection, reports, None, keep=False)
+
+    async def apply_early(self, now: int) -> Applied:
+        """Try the reports again that came before their receipts."""
+        return await self._database.writer.run(lambda connection: self._apply_early(connection, now))
+
+    async def reply(self, reply: Reply, smsbat: str, account: str) -> Applied:
+        """Write down what a subscriber wrote, once, tied to the message that it answers if there is one."""
+        return await self._database.writer.run(lambda connection: self._reply(connection, reply, smsbat, account))
+
+    async def checks(self, smsbat: str, now: int, limit: int, without: Collection[str]) -> list[Check]:
+        """Messages that SMSBAT is to be asked about, the longest due first."""
+        return await self._database.read(self._checks, smsbat, now, limit, without)
+
+    async def checked(self, check: Check, next_check: int) -> None:
+        """Nothing final is known yet; ask again then."""
+        await self._database.writer.write(_CHECKED, [{"_id": check.id, "_check_at": next_check}])
+
+    async def replies(self, unmatched: bool, limit: int) -> list[Row[Any]]:
+        """The newest replies; only those without a message, when asked."""
+        return await self._database.read(self._replies, unmatched, limit)
+
+    # In the writer's thread
+
+    def _apply(self, connection: Connection, reports: Sequence[Report], smsbat: str | None, keep: bool) -> Applied:
+        applied = Applied()
+        for report in reports:
+            row = self._message_of(connection, report, smsbat)
+            if row is not None:
+                applied.owed |= self.advance(connection, row, report)
+            elif keep:
+                told = {"smsbat": smsbat, "report": orjson.dumps(asdict(report)).decode(), "at": report.at}
+                connection.execute(insert(early_reports).values(told))
+                applied.early += 1
+        return applied
+
+    @staticmethod
+    def _message_of(connection: Connection, report: Report, smsbat: str | None) -> Row[Any] | None:
+        """The message that a report is of; by SMSBAT's id only once the receipt is stored."""
+        named = [messages.c.id == report.id] if report.id else []
+        if report.upstream_id:
+            named.append((messages.c.upstream_id == report.upstream_id) & messages.c.upstream_id.is_not(None))
+        query = select(messages).where(or_(*named))
+        if smsbat is not None:
+            query = query.where(messages.c.smsbat == smsbat)
+        return connection.execute(query.limit(1)).first()
+
+    def advance(self, connection: Connection, row: Row[Any], report: Report) -> set[tuple[str, str]]:
+        """Move one message on, and owe what follows; returns the script that is owed it."""
+        current = Status(row.status) if row.status else None
+        taken = steps(current, report.status)
+        if not taken:
+            return set()
+        leg = report.channel or row.channel if row.state in _OUT else ""
+        reason = report.reason or self._reason(row, report)
+        told = {"status": taken[-1].value, "status_at": report.at, "reason": reason, "leg": leg}
+        check_at = None if taken[-1] in FINAL else row.check_at
+        connection.execute(_ADVANCE, [{"_id": row.id, "check_at": check_at, **told}])
+        return self._owe(connection, row, current, taken, (reason, leg, report.at))
+
+    @staticmethod
+    def _reason(row: Row[Any], report: Report) -> str | None:
+        """Why it failed, as far as the gateway knows: SMSBAT itself seldom says."""
+        if report.status is Status.REJECTED:
+            return _REASONS.get(row.concern)
+        late = report.status is Status.UNDELIVERED and report.at >= row.expires_at
+        return "expired" if late or report.status is Status.EXPIRED else None
+
+    def _owe(
+        self,
+        connection: Connection,
+        row: Row[Any],
+        current: Status | None,
+        taken: Sequence[Status],
+        known: tuple[str | None, str, int],
+    ) -> set[tuple[str, str]]:
+        target = self._targets.get((row.account, row.dialect))
+        if target is None or not row.report:
+            return set()
+        reason, leg, now = known
+        facts = [
+            of_status(row.id, row.reference, status, reason, (row.channel, leg))
+            for status in taken
+            if status not in INTERIM or (target.interim and not _said_alike(target, current, status))
+        ]
+        rows = [callback_row(each, row.account, row.dialect, now) for each in facts if target.format.body(each)]
+        insert_callbacks(connection, rows)
+        return {(row.account, row.dialect)} if rows else set()
+
+    def _apply_early(self, connection: Connection, now: int) -> Applied:
+        applied = Applied()
+        rows = connection.execute(select(early_reports).order_by(early_reports.c.id).limit(_LIMIT)).all()
+        for row in rows:
+            report = Report(**_report_fields(orjson.loads(row.report)))
+            message = self._message_of(connection, report, row.smsbat)
+            if message is not None:
+                applied.owed |= self.advance(connection, message, report)
+            elif row.at > now - EARLY_FOR:
+                applied.early += 1
+                continue
+            connection.execute(delete(early_reports).where(early_reports.c.id == row.id))
+        return applied
+
+    def _reply(self, connection: Connection, reply: Reply, smsbat: str, account: str) -> Applied:
+        known = select(replies.c.id).where(replies.c.smsbat == smsbat, replies.c.id == reply.id)
+        if connection.execute(known).first() is not None:
+            return Applied()
+        row = self._answered(connection, reply, smsbat)
+        connection.execute(
+            insert(replies).values(
+                smsbat=smsbat,
+                id=reply.id,
+                account=row.account if row else account,
+                sender=reply.sender or (row.sender if row else ""),
+                digits=reply.digits or (row.digits if row else ""),
+                text=reply.text,
+                media=reply.media,
+                message=row.id if row else None,
+                at=reply.at,
+            )
+        )
+        target = self._targets.get((row.account, row.dialect)) if row else None
+        if row is None or target is None:
+            return Applied()
+        facts = of_reply(row.id, row.reference, reply)
+        if target.format.body(facts) is None:
+            return Applied()
+        insert_callbacks(connection, [callback_row(facts, row.account, row.dialect, reply.at)])
+        return Applied({(row.account, row.dialect)})
+
+    def _answered(self, connection: Connection, reply: Reply, smsbat: str) -> Row[Any] | None:
+        """The message that SMSBAT names, or the newest one from that sender to that number."""
+        if reply.message:
+            return self._message_of(connection, Report(Status.SEEN, 0, reply.message, reply.message), smsbat)
+        query = (
+            select(messages)
+            .where(messages.c.digits == reply.digits, messages.c.sender == reply.sender)
+            .where(messages.c.channel == "viber", messages.c.smsbat == smsbat, messages.c.state.in_(_OUT))
+            .order_by(messages.c.id.desc())
+            .limit(1)
+        )
+        return connection.execute(query).first()
+
+    # Beside the writer
+
+    def _checks(self, smsbat: str, now: int, limit: int, without: Collection[str]) -> list[Check]:
+        columns = (
+            messages.c.id,
+            messages.c.account,
+            messages.c.upstream_id,
+            messages.c.settled_at,
+            messages.c.expires_at,
+        )
+        query = (
+            select(*columns)
+            .where(messages.c.smsbat == smsbat, messages.c.check_at.is_not(None), messages.c.check_at <= now)
+            .where(messages.c.id.not_in(without))
+            .order_by(messages.c.check_at)
+            .limit(limit)
+        )
+        with self._database.engine.connect() as connection:
+            return [
+                Check(row.id, row.account, row.upstream_id, row.settled_at, row.expires_at)
+                for row in connection.execute(query)
+            ]
+
+    def _replies(self, unmatched: bool, limit: int) -> list[Row[Any]]:
+        query = select(replies).order_by(replies.c.at.desc()).limit(limit)
+        if unmatched:
+            query = query.where(replies.c.message.is_(None))
+        with self._database.engine.connect() as connection:
+            return list(connection.execute(query).all())
+
+
+def _said_alike(target: CallbackTarget, current: Status | None, status: Status) -> bool:
+    """Whether the partner was told the same words already: many dialects have one for all that is on its way."""
+    statuses = target.format.statuses
+    return current in INTERIM and statuses.get(current) == statuses.get(status)
+
+
+def _report_fields(stored: dict[str, Any]) -> dict[str, Any]:
+    return {**stored, "status": Status(stored["status"])}
