@@ -203,7 +203,7 @@ def test_the_leg_that_delivered(tmp_path: Path) -> None:
 
 
 def test_accepted_and_refused_later_is_told(tmp_path: Path) -> None:
-    """A request of several phones is a success when SMSBAT takes one of them; a held message is refused when it is due."""
+    """A request of several phones is a success when SMSBAT takes one of them."""
     with partnership(tmp_path) as partner:
         raw = get(signed(phone=["380500000409", "99903000409"], txt="x", dlr="1", sending_method="viber"))
         ids = dict(exchange(partner.address, raw).message_ids)
@@ -303,7 +303,7 @@ def test_without_a_hook_smsbat_is_asked(tmp_path: Path, monkeypatch: pytest.Monk
 def test_ten_thousand_messages_to_ask_about_stay_within_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Never over 50 reads in any second, messages without a reader never, and those with a webhook neither."""
+    """Never over 50 reads in any second; messages without a reader, or with a webhook, are not asked about."""
     monkeypatch.setattr("gateway.outbound.checks.FIRST", 50)
     phones = [f"3805{number:08d}" for number in range(10_000)]
     with partnership(tmp_path, hooked=False, pace=1000.0) as partner:

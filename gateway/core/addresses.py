@@ -95,4 +95,6 @@ def _meanings(address: Address) -> set[Address]:
     number = int(address)
     if number >> 32 in (0, 0x64_FF9B << 64, 0xFFFF << 16) or number >> 80 == 0x64_FF9B_0001:
         hidden.add(IPv4Address(number & 0xFFFF_FFFF))
+    if number >> 32 & 0xFFFF_FFFF in (0x5EFE, 0x0200_5EFE):  # ISATAP
+        hidden.add(IPv4Address(number & 0xFFFF_FFFF))
     return {each for each in hidden if each is not None}

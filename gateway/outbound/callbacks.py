@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
@@ -90,14 +90,17 @@ class _Worker:
         self._host = host
         self._clock = clock
         self._dice = dice
-        self._held: dict[int, asyncio.Task[None]] = {}
+        #: By message, what is held for it, oldest first; the first one is being sent.
+        self._chains: dict[str, deque[Callback]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._full = False
         self._changed = asyncio.Event()
 
     def start(self) -> None:
         self._runner = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        tasks = [self._runner, *self._held.values()]
+        tasks = [self._runner, *self._tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -109,7 +112,8 @@ class _Worker:
         while True:
             self._changed.clear()
             try:
-                pause = await self._take_what_is_due()
+                await self._take_what_is_due()
+                pause = LONGEST_PAUSE
             except StoreUnavailable as error:
                 log.error("the outbox can't be read yet", account=self._target.account, error=str(error))
                 pause = _RETRY
@@ -125,30 +129,43 @@ class _Worker:
         except TimeoutError:
             return
 
-    async def _take_what_is_due(self) -> float:
-        """Start what is due; returns the seconds until there may be more."""
-        account, dialect, room = self._target.account, self._target.dialect, HELD - len(self._held)
-        if room <= 0:
-            return LONGEST_PAUSE
-        due = await self._store.due(account, dialect, self._clock(), room, [*self._held])
+    async def _take_what_is_due(self) -> None:
+        held = [each.id for chain in self._chains.values() for each in chain]
+        room = HELD - len(held)
+        self._full = room <= 0
+        if self._full:
+            return
+        due = await self._store.due(self._target.account, self._target.dialect, self._clock(), room, held)
+        self._full = len(due) == room
         for callback in due:
-            self._held[callback.id] = asyncio.create_task(self._deliver(callback))
-        if len(due) == room or self._held:
-            return LONGEST_PAUSE
-        following = await self._store.next_due(account, dialect)
-        return LONGEST_PAUSE if following is None else min(LONGEST_PAUSE, max(0.0, (following - self._clock()) / 1000))
+            self._hold(callback)
 
-    async def _deliver(self, callback: Callback) -> None:
+    def _hold(self, callback: Callback) -> None:
+        chain = self._chains.setdefault(callback.message, deque())
+        chain.append(callback)
+        if len(chain) == 1:
+            task = asyncio.create_task(self._deliver_in_order(callback.message, chain))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _deliver_in_order(self, message: str, chain: deque[Callback]) -> None:
+        """One message's callbacks; those behind one that is to be tried again wait with it."""
+        held_others_back = chain[0].tries > 0
         try:
-            async with self._host:
-                answer = await self._send(callback)
-            await self._finish(callback, answer)
+            while chain and await self._deliver(chain[0]) is not CallbackState.PENDING:
+                chain.popleft()
         except Exception:
-            log.exception("a callback failed in an unforeseen way", account=callback.account, callback=callback.id)
+            log.exception("a callback failed in an unforeseen way", account=self._target.account)
             await asyncio.sleep(_RETRY)
         finally:
-            del self._held[callback.id]
-            self._changed.set()
+            del self._chains[message]
+            if self._full or chain or held_others_back:
+                self._changed.set()
+
+    async def _deliver(self, callback: Callback) -> CallbackState:
+        async with self._host:
+            answer = await self._send(callback)
+        return await self._finish(callback, answer)
 
     async def _send(self, callback: Callback) -> WebAnswer | NoWebAnswer | None:
         """The answer, or ``None`` when the mapping files have no form for it any more."""
@@ -159,7 +176,7 @@ class _Worker:
         content_type, content = (posted.content_type, posted.content) if posted else (None, None)
         return await self._web.send(method, url, self._target.private, content_type, content)
 
-    async def _finish(self, callback: Callback, answer: WebAnswer | NoWebAnswer | None) -> None:
+    async def _finish(self, callback: Callback, answer: WebAnswer | NoWebAnswer | None) -> CallbackState:
         state, due_at = self._judged(callback, answer)
         outcome = _words(answer)
         log.info(
@@ -170,14 +187,20 @@ class _Worker:
             state=state,
             tries=callback.tries + 1,
         )
-        while True:
-            try:
-                await self._store.finish(callback, state, due_at, outcome)
-            except StoreUnavailable as error:
-                log.error("the end of a callback can't be stored yet", callback=callback.id, error=str(error))
-                await asyncio.sleep(_RETRY)
-            else:
-                return
+        while not await self._written(callback, state, due_at, outcome):
+            await asyncio.sleep(_RETRY)
+        if state is CallbackState.PENDING:
+            delay = min(LONGEST_PAUSE, max(0.0, (due_at - self._clock()) / 1000))
+            asyncio.get_running_loop().call_later(delay, self.wake)
+        return state
+
+    async def _written(self, callback: Callback, state: CallbackState, due_at: int, outcome: str) -> bool:
+        try:
+            await self._store.finish(callback, state, due_at, outcome)
+        except StoreUnavailable as error:
+            log.error("the end of a callback can't be stored yet", callback=callback.id, error=str(error))
+            return False
+        return True
 
     def _judged(self, callback: Callback, answer: WebAnswer | NoWebAnswer | None) -> tuple[CallbackState, int]:
         if answer is None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, bindparam, exists, func, insert, literal, select, update
+from sqlalchemy import Row, bindparam, exists, insert, literal, select, update
 
 from gateway.mapping.callbacks import Facts
 from gateway.store.database import Database
@@ -79,12 +79,11 @@ class CallbackStore:
         self._database = database
 
     async def due(self, account: str, dialect: str, now: int, limit: int, without: Collection[int]) -> list[Callback]:
-        """Callbacks to one script that may go out now, the longest due first: of each message only the first."""
-        return await self._database.read(self._due, account, dialect, now, limit, without)
+        """Callbacks to one script that may go out now, those of a message in order.
 
-    async def next_due(self, account: str, dialect: str) -> int | None:
-        """When the next callback to one script is due."""
-        return await self._database.read(self._next_due, account, dialect)
+        One that is tried again keeps those behind it back until it is done.
+        """
+        return await self._database.read(self._due, account, dialect, now, limit, without)
 
     async def finish(self, callback: Callback, state: CallbackState, due_at: int, outcome: str) -> None:
         """Write down how a try ended."""
@@ -107,7 +106,10 @@ class CallbackStore:
 
     def _due(self, account: str, dialect: str, now: int, limit: int, without: Collection[int]) -> list[Callback]:
         is_behind = exists().where(
-            _EARLIER_IS_PENDING, _earlier.c.message == callbacks.c.message, _earlier.c.id < callbacks.c.id
+            _EARLIER_IS_PENDING,
+            _earlier.c.message == callbacks.c.message,
+            _earlier.c.id < callbacks.c.id,
+            _earlier.c.due_at > callbacks.c.due_at,
         )
         query = (
             select(callbacks)
@@ -118,14 +120,6 @@ class CallbackStore:
         )
         with self._database.engine.connect() as connection:
             return [_callback(row) for row in connection.execute(query)]
-
-    def _next_due(self, account: str, dialect: str) -> int | None:
-        query = select(func.min(callbacks.c.due_at)).where(
-            _IS_PENDING, callbacks.c.account == account, callbacks.c.dialect == dialect
-        )
-        with self._database.engine.connect() as connection:
-            due_at: int | None = connection.scalar(query)
-            return due_at
 
     def _listed(self, states: Collection[CallbackState], account: str | None, limit: int) -> list[Callback]:
         query = select(callbacks).where(callbacks.c.state.in_([*states])).order_by(callbacks.c.id.desc()).limit(limit)
