@@ -12,11 +12,11 @@ import pytest
 
 from gateway.explain.curl import NotCurl, read_curl
 from gateway.explain.explanation import Explanation, explain
-from gateway.mapping.loader import Plan
+from gateway.mapping.loader import Plan, load
 from gateway.wire.raw_http import NotHttp, Request, read_request
 from tests.support.process import command
-from tests.support.raw import get, multipart, post, signed, urlencoded
-from tests.support.servers import plan_for
+from tests.support.raw import get, multipart, post, signed, upload, urlencoded
+from tests.support.servers import accounts, plan_for, write_mappings
 
 CAPTURES = Path(__file__).parent / "captures"
 BASE = "onvUserSender79041231231"
@@ -255,3 +255,28 @@ def test_a_wrongly_signed_upload_is_explained(plan: Plan, signed: bytes, mistake
     assert (told.dialect, told.answer) == ("messagio-media", '{"status": 2, "error": "Invalid sign"}')
     assert told.signature is not None
     assert any(mistake in each for each in told.signature.mistakes)
+
+
+def test_an_upload_is_explained(plan: Plan, tmp_path: Path) -> None:
+    (tmp_path / "request").write_bytes(upload(b"GIF89a"))
+    for options in ([], ["--json"]):
+        told = command("explain", *options, str(tmp_path / "request"))
+        assert (told.returncode, "gif, 6 bytes" in told.stdout) == (0, True)
+    without = explained(plan, multipart([(b"login", b"onvUser"), (b"sign", b"0" * 32)], target=b"/upload/"))
+    assert (without.signature, "image" in without.answer) == (None, True)
+
+
+def test_a_client_that_percent_encodes_its_values_signs_what_it_sends(tmp_path: Path) -> None:
+    login = {"login": "net", "secrets": ["s"], "json_values": "percent-encoded"}
+    content = accounts("http://127.0.0.1:1")
+    content["accounts"] = {"net": {"smsbat": "main", "logins": {"messagio": login}}}
+    plan = load([write_mappings(tmp_path, content)])
+    sign = hashlib.md5(b"netSender7%d0%9fs").hexdigest()
+    body = f'{{"user": "net", "from": "Sender", "phone": "7", "txt": "%d0%9f", "sign": "{sign}"}}'
+    told = explained(plan, post(body.encode(), b"application/json"))
+    assert told.signature is not None
+    assert (told.refusal, told.signature.matches) == (None, "secret 1 of account 'net'")
+
+
+def test_a_path_is_read_as_it_is_served(plan: Plan) -> None:
+    assert explained(plan, b"POST /up%6coad/ HTTP/1.1\r\nHost: x\r\n\r\n").dialect == "messagio-media"

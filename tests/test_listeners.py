@@ -148,6 +148,35 @@ def test_a_new_certificate_is_shown_without_a_restart_and_a_bad_one_never(
     assert exchange(deployment.plain[0], get(signed(phone="380500000803", txt="hello"))).text == OK
 
 
+def test_a_certificate_of_another_key_type_replaces_the_one_before(authority: trustme.CA, tmp_path: Path) -> None:
+    """OpenSSL keeps one of each type in a context, and would go on showing the old one."""
+
+    def write(kind: trustme.KeyType) -> bytes:
+        issued = authority.issue_cert(*NAMES, key_type=kind)
+        issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / "tls.pem")
+        return ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())
+
+    def shown(certificate: Certificate) -> bytes:
+        client_context = ssl.create_default_context()
+        authority.configure_trust(client_context)
+        to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = client_context.wrap_bio(to_client, to_server, server_hostname=NAMES[0])
+        server = certificate.context.wrap_bio(to_server, to_client, server_side=True)
+        for side in (client, server, client, server):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+        return client.getpeercert(binary_form=True) or b""
+
+    first = write(trustme.KeyType.ECDSA)
+    certificate = Certificate(tmp_path / "tls.pem", tmp_path / "tls.pem", "1.2")
+    assert shown(certificate) == first
+    for kind in (trustme.KeyType.RSA, trustme.KeyType.ECDSA):
+        following = write(kind)
+        assert certificate.refresh()
+        assert shown(certificate) == following
+    assert not certificate.refresh()
+
+
 def test_old_tls_only_where_it_is_allowed(deployment: Deployment, authority: trustme.CA, tmp_path: Path) -> None:
     old = {"minimum_version": ssl.TLSVersion.TLSv1, "maximum_version": ssl.TLSVersion.TLSv1}
     with pytest.warns(DeprecationWarning, match="TLSv1"), pytest.raises(ssl.SSLError):

@@ -59,6 +59,17 @@ def problems(folder: Path, environment: dict[str, str] | None = None) -> list[st
             "example 'an unknown user and a wrong signature look",
         ),
         ("dialect: messagio", "dialect: messagio\ndialect: other", "this key stands here twice"),
+        ("  sms_fallback: {sender:", "  sms_fallback: {sendr:", "unknown key 'sendr' - did you mean 'sender'?"),
+        (
+            "      channel: $sending_method",
+            "      chanel: $sending_method",
+            "unknown key 'chanel' - did you mean 'channel'?",
+        ),
+        (
+            "udh: {ignored:",
+            "messages: {type: string}\n  udh: {ignored:",
+            "in answers this name stands for something else",
+        ),
         ("at: [/]", "at: [/", "expected ',' or ']'"),
         ("at: [/]", "at: *root", "found undefined alias …"),
         ("at: [/]", "at: !!int abc", "not readable as YAML"),

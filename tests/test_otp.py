@@ -138,9 +138,13 @@ def test_a_wording_of_ones_own(plan: Plan) -> None:
         ({"template": "basic", "text": "no code"}, "'pin' must stand in the text, or among 'values', once"),
         ({"template": "basic", "text": "{pin} {pin}"}, "'pin' must stand in the text, or among 'values', once"),
         ({"template": "basic", "text": "{pin} {name}"}, "the template has no parameter 'name'"),
+        ({"template": "basic", "text": "{pin} {Name2}"}, "the template has no parameter 'Name2'"),
+        ({"template": "validity", "text": "{pin}", "values": {"code_validity_time": "soon"}}, "no number of minutes"),
+        ({"template": "validity", "text": "{pin}", "values": {"code_validity_time": 0}}, "no number of minutes"),
+        ({"template": "business", "text": "{pin}", "values": {"business_platform_name": ""}}, "this is no text"),
     ],
 )
-def test_a_wording_that_can_not_be(tmp_path: Path, text: dict[str, str], problem: str) -> None:
+def test_a_wording_that_can_not_be(tmp_path: Path, text: dict[str, Any], problem: str) -> None:
     content = accounts("http://127.0.0.1:1", otp={"texts": [text]})
     with pytest.raises(MappingError) as caught:
         load([write_mappings(tmp_path, content)])
@@ -168,6 +172,9 @@ def refusal(name: str) -> str:
         ({"template_id": BUSINESS, "pin": "1"}, "business_platform_name"),
         ({"template_id": BASIC, "pin": "1", "code_validity_time": "0"}, "code_validity_time"),
         ({"template_id": "bed0942f-e07e-4879-834b-29cc4cf3ec35", "pin": "1"}, "code_validity_time"),
+        # A whole text is no code.
+        ({"template_id": BASIC, "txt": "Your code is 5, tell nobody"}, "pin"),
+        ({"txt": "Ваш код 5, никому не говорите"}, "txt"),
         # The account has no template of its own.
         ({"pin": "1"}, "template_id"),
         ({"txt": "0123"}, "template_id"),
@@ -187,7 +194,7 @@ def test_explicit_fields_and_bare_codes_reach_smsbat_in_its_types(tmp_path: Path
         fields = {"pin": "0321", "business_platform_name": "SMSBAT", "code_validity_time": "7", "template_lang": "EN"}
         compat(address, template_id="6c929cef-29b4-4349-bc9d-2a07bdbb6e43", **fields)
         compat(address, txt="0042", image_link="https://x/a.png")
-        compat(address, txt=f"Your code is 5.{TAIL}")
+        compat(address, txt=f"Your code is 5.{TAIL}", template_lang="DE")
         compat(address, template_id="11111111-2222-3333-4444-555555555555", pin="9", code_reason="other")
         data = [each["messageData"] for each in sandbox.received]
         assert {each["type"] for each in sandbox.received} == {"viber_otp"}
@@ -197,16 +204,18 @@ def test_explicit_fields_and_bare_codes_reach_smsbat_in_its_types(tmp_path: Path
             "templateParams": {"pin": "0321", "business_platform_name": "SMSBAT", "code_validity_time": 7},
         }
         assert data[1] == {"templateId": BASIC, "templateLang": "uk", "templateParams": {"pin": "0042"}}
-        assert data[2] == {"templateId": BASIC, "templateLang": "en", "templateParams": {"pin": "5"}}
+        assert data[2] == {"templateId": BASIC, "templateLang": "de", "templateParams": {"pin": "5"}}
         assert data[3]["templateParams"] == {"pin": "9", "code_reason": "other"}
 
 
 def test_the_help_pages_form_of_a_one_time_password(tmp_path: Path) -> None:
     with running_sandbox() as sandbox:
         with running_gateway(tmp_path, sandbox.url, smsbat={"variant": "help-004"}, otp={}) as address:
-            text = f"Your code is 5. It's valid for 15 minutes.{TAIL}"
-            assert exchange(address, get(signed(phone="380501234567", txt=text, sending_method="viber"))).text == OK
-        assert sandbox.received[0]["messageData"] == {"code": "5", "validity": 900}
+            for minutes in (15, 5):
+                text = f"Your code is 5. It's valid for {minutes} minutes.{TAIL}"
+                assert exchange(address, get(signed(phone="380501234567", txt=text, sending_method="viber"))).text == OK
+        data = [each["messageData"] for each in sandbox.received]
+        assert data == [{"code": "5", "validity": 900}, {"code": "5", "validity": 300}]
 
 
 def test_sms_is_never_a_one_time_password_of_viber(tmp_path: Path) -> None:
@@ -229,6 +238,11 @@ def test_codes_phones_and_texts_never_reach_the_log(tmp_path: Path, log_format: 
             compat(process.address, txt=f"Your code is PIN777.{TAIL}", phone="99903777")
             compat(process.address, txt="PIN777", template_id="x" * 101)
             exchange(process.address, get(signed(phone="380501234567", txt="PIN777", sending_method="viber")))
+            # A text whose '&' is not escaped goes on as the name of an unknown parameter.
+            cut = get(signed(phone="380501234567", txt="Shop ")).replace(
+                b"txt=Shop+", b"txt=Shop+&PIN777+for+380501234567"
+            )
+            exchange(process.address, cut)
             assert process.terminate() == 0
     written = log.read_text()
     assert "request" in written

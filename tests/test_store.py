@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.command import upgrade
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, event, inspect
+from sqlalchemy import Engine, event, inspect, text
 
-from gateway.core.messages import Outcome, Receipt, State
+from gateway.core.messages import Content, Outcome, Receipt, State
 from gateway.errors import ConfigurationError, RowRefused, StoreUnavailable
 from gateway.store import migrations
 from gateway.store.engine import open_engine
@@ -171,3 +172,28 @@ def test_head_is_the_newest_migration() -> None:
 def test_a_database_that_can_not_be_used(database: str) -> None:
     with pytest.raises(ConfigurationError):
         open_engine(database)
+
+
+def test_migration_from_each_earlier_version_keeps_what_is_there(tmp_path: Path) -> None:
+    """A database of the first version, with a message that is still to be sent in it."""
+    for revision in ("0001", "0002"):
+        engine = open_engine(f"sqlite:///{tmp_path / f'{revision}.db'}")
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            upgrade(config, revision)
+            names = [column["name"] for column in inspect(connection).get_columns("messages")]
+            row = {"id": "id-1", "submission": "s", "position": 0, "account": "shop", "smsbat": "main", "report": False}
+            row |= {"dialect": "messagio", "channel": "sms", "sender": "S", "recipient": "7", "digits": "7"}
+            row |= {"content": '{"text": "hello"}', "state": "accepted", "accepted_at": 1, "due_at": 1, "expires_at": 2}
+            assert set(row) <= set(names)
+            columns, values = ", ".join(row), ", ".join(f":{name}" for name in row)
+            connection.execute(text(f"INSERT INTO messages ({columns}) VALUES ({values})"), row)
+        assert migrations.migrate(engine)
+
+        async def scenario(store: MessageStore) -> None:
+            found = (await store.unsettled("main", NOW, 10)).messages
+            assert [(each.id, each.content) for each in found] == [("id-1", Content("hello"))]
+
+        run(engine, scenario)

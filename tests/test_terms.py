@@ -16,7 +16,7 @@ from gateway.settings import Address
 from gateway.store.admission import Terms
 from gateway.store.messages import MessageStore, Settled
 from tests.support.raw import answer_text, exchange, get, signed
-from tests.support.servers import running_gateway, running_sandbox
+from tests.support.servers import eventually, free_address, running_gateway, running_sandbox
 from tests.support.stores import MESSAGE, message, run
 
 TOO_FAST = answer_text(-6, "BANDWIDTH LIMIT EXCEEDED")
@@ -185,3 +185,54 @@ def test_a_copy_of_a_held_message_is_accepted(tmp_path: Path) -> None:
         held = {"p_transaction_id": "order-1", "delay": "5"}
         assert send(address, **held) == send(address, **held)
         assert sandbox.received == []
+
+
+def test_copies_of_a_withdrawn_message_are_all_refused(tmp_path: Path) -> None:
+    """Told success, their clients would not send again what never went out."""
+    options: dict[str, Any] = {"repeats": 60, "on_timeout": "refuse", "wait": 0.4}
+    with running_gateway(tmp_path, f"http://{free_address()}", **options) as address:
+        answers: list[str] = []
+        copies = [
+            threading.Thread(target=lambda: answers.append(send(address, p_transaction_id="order-1")))
+            for _ in range(20)
+        ]
+        for copy in copies:
+            copy.start()
+            threading.Event().wait(0.002)
+        for copy in copies:
+            copy.join()
+        assert Counter(answers) == {answer_text(-4, "TEMPORARY ERROR"): 20}
+
+
+def test_one_repeated_phone_does_not_hide_that_the_others_were_withdrawn(tmp_path: Path) -> None:
+    smsbat = free_address()
+    options: dict[str, Any] = {"repeats": 600, "on_timeout": "refuse", "wait": 0.4}
+    with running_gateway(tmp_path, f"http://{smsbat}", **options) as address:
+        with running_sandbox(smsbat) as sandbox:
+            eventually(lambda: "<code>0</code>" in send(address, p_transaction_id="campaign"))
+            assert len(sandbox.received) == 1
+        phones = ["380500000002", "380500000003", "380500000001"]
+        assert send(address, phone=phones, p_transaction_id="campaign") == answer_text(-4, "TEMPORARY ERROR")
+
+
+def test_one_phone_twice_in_a_request_is_two_messages_and_channels_differ(tmp_path: Path) -> None:
+    with running_sandbox() as sandbox, running_gateway(tmp_path, sandbox.url, repeats=60) as address:
+        twice: dict[str, Any] = {"phone": ["380500000001"] * 2, "p_transaction_id": "order-1"}
+        first = send(address, **twice)
+        assert send(address, **twice) == first
+        assert len(sandbox.received) == 2
+        send(address, p_transaction_id="order-1", sending_method="viber")
+        assert len(sandbox.received) == 3
+
+
+def test_a_clock_that_was_set_back_and_a_rate_that_was_raised(engine: Engine) -> None:
+    slow, quick = (Terms(rate=RateSection(per_second=rate, burst=1)) for rate in (0.001, 10))
+
+    async def scenario(store: MessageStore) -> None:
+        assert await store.accept([at(1, 3600 * SECOND)], "main", slow) is not None
+        assert await store.accept([at(2, 0)], "main", slow) is None
+        assert await store.accept([at(3, 3600 * SECOND + 100)], "main", quick) is not None
+        assert await store.accept([at(4, 0)], "main", quick) is None
+        assert await store.accept([at(5, 3600 * SECOND + 200)], "main", quick) is not None
+
+    run(engine, scenario)

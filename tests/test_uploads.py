@@ -19,7 +19,7 @@ from gateway.store.database import Database
 from gateway.store.engine import open_engine
 from gateway.store.media import MediaStore
 from gateway.store.migrations import migrate
-from gateway.store.pictures import FolderStorage
+from gateway.store.pictures import FolderStorage, Spool
 from gateway.store.retention import MARGIN, sweep
 from gateway.store.writer import GroupCommitWriter
 from gateway.wire.images import image_format
@@ -345,3 +345,40 @@ def test_text_in_each_charset_and_form_with_and_without_a_picture(
     item = setup.sandbox.received[before]
     assert item["text"] == text
     assert ("img" in item.get("messageData", {})) == with_picture
+
+
+def test_what_a_full_disk_did_not_take_is_removed(tmp_path: Path) -> None:
+    """Closing writes what is left, which fails again; removing is what makes room."""
+    path = tmp_path / "incoming"
+    path.touch()
+    spool = Spool(Path("/dev/full").open("wb"), path)  # noqa: SIM115 closed by the spool
+    spool.write(b"x")
+    spool.close()
+    assert (path.exists(), spool.file.closed) == (False, True)
+
+
+def test_a_client_that_stops_in_the_middle_of_an_upload_is_told_in_its_dialect(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when so much came at once that reading paused; nothing of it is kept."""
+    monkeypatch.setattr("gateway.inbound.protocol.STALLED", 0.3)
+    for size in (1_000, 3_000_000):
+        with Connection(setup.address) as connection:
+            connection.write(upload(PNG + bytes(5_000_000))[:size])
+            response = connection.read()
+            assert (response.status, response.text) == (200, told(1, "The data is not correct (request)"))
+
+
+def test_a_method_that_no_server_knows_on_the_upload_host(setup: Setup) -> None:
+    raw = b"PROPFIND / HTTP/1.1\r\nHost: media.sms-online.com\r\n\r\n"
+    assert setup.exchange(raw).text == told(1, "The data is not correct (method)")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [b'Content-Disposition: form-data; name="a"\r\n\r\n', b"Content-Disposition:" + b";" * 60_000 + b"\r\n\r\n"],
+)
+def test_a_form_of_nothing_but_parts_is_too_large(setup: Setup, part: bytes) -> None:
+    body = b"".join(b"--b\r\n" + part + b"\r\n" for _ in range(2_000_000 // len(part))) + b"--b--\r\n"
+    raw = post(body, b"multipart/form-data; boundary=b", b"/upload/")
+    assert setup.exchange(raw).text == told(3, "The size of image is too big")
