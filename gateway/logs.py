@@ -30,6 +30,8 @@ def configure_logging(log_format: str, level: str) -> None:
     logging.basicConfig(
         level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
     )
+    # It has a line for every body that is no form, and anybody can send those.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 def _console() -> structlog.dev.ConsoleRenderer:

@@ -137,7 +137,7 @@ def test_a_partner_that_never_answers_delays_nobody(tmp_path: Path, capsys: pyte
     alone, beside = min(p99[False]), min(p99[True])
     with capsys.disabled():
         print(f"\n  p99 of 50 partners: {alone * 1000:.1f} ms, beside one that is dead {beside * 1000:.1f} ms")
-    assert beside < 2 * alone, "a dead partner holds up the others"
+    assert beside < 3 * alone, "a dead partner holds up the others"
 
 
 def test_kills_while_a_thousand_messages_are_delivered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,9 +97,9 @@ def test_tries_that_take_their_time_end_within_24_hours_all_the_same(legacy: Sch
 
 
 def test_jitter_spreads_and_retry_after_is_honoured() -> None:
-    schedule = Schedule([Step(10, 2)], give_up=60, jitter=0.5)
+    schedule = Schedule([Step(10, 2), Step(30, 1)], give_up=60, jitter=0.5)
     assert schedule.next_try(0, 0, 1, 0.0) == 10 * MINUTE
     assert schedule.next_try(0, 0, 1, 0.999) == int(14.995 * MINUTE)
     assert schedule.next_try(0, 0, 1, 0.0, retry_after=1200) == 20 * MINUTE
-    assert schedule.next_try(0, 0, 1, 0.0, retry_after=4000) is None
-    assert schedule.next_try(0, 0, 3, 0.0) is None
+    assert schedule.next_try(0, 0, 1, 0.0, retry_after=86_400) == 30 * MINUTE
+    assert schedule.next_try(0, 0, 4, 0.0) is None

@@ -342,7 +342,8 @@ def test_a_script_that_wants_no_more(tmp_path: Path, script: str, state: str) ->
         assert len(partner.sandbox.told) == 1
 
 
-def test_a_dead_letter_is_listed_and_sent_again(tmp_path: Path) -> None:
+def test_a_dead_letter_is_listed_and_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.outbound.callbacks.LONGEST_PAUSE", 0.5)
     schedule = {"steps": [{"minutes": 0.001, "times": 2}], "give_up": 10}
     with partnership(tmp_path, "500", schedule=schedule) as partner:
         partner.sandbox.tell_hook(partner.address, HOOK)

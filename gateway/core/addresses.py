@@ -7,7 +7,8 @@ nothing of the addresses at which clouds answer their own machines.
 from __future__ import annotations
 
 import ipaddress
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 Address = IPv4Address | IPv6Address
 
@@ -26,6 +27,15 @@ _METADATA = frozenset(
         "fd20:ce::254",
     )
 )
+
+#: Ranges that clouds take theirs from; nothing else is in them that a callback could be for.
+_NEVER = tuple(
+    ip_network(each)
+    for each in ("169.254.0.0/16", "fe80::/10", "64:ff9b:1::/48", "fd00:c1::/32", "fd00:42::/32", "fd00:ec2::/32")
+)
+
+#: The only IPv6 addresses that are given to anybody.
+_GLOBAL_UNICAST = ip_network("2000::/3")
 
 #: Special-purpose blocks; named here in full, so that no library's version decides.
 _SPECIAL = tuple(
@@ -80,11 +90,17 @@ def may_reach(address: str, private: bool) -> bool:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    if _METADATA.intersection(_meanings(parsed)):
+    meanings = _meanings(parsed)
+    if _METADATA.intersection(meanings) or any(_within(each, _NEVER) for each in meanings):
         return False
     if private:
-        return not any(each.is_multicast or each.is_unspecified for each in _meanings(parsed))
-    return not any(parsed in block for block in _SPECIAL if block.version == parsed.version) and parsed.is_global
+        return not any(each.is_multicast or each.is_unspecified for each in meanings)
+    ordinary = parsed.version == 4 or parsed in _GLOBAL_UNICAST
+    return ordinary and parsed.is_global and not any(_within(each, _SPECIAL) for each in meanings)
+
+
+def _within(address: Address, blocks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    return any(address in block for block in blocks if block.version == address.version)
 
 
 def _meanings(address: Address) -> set[Address]:

@@ -36,7 +36,8 @@ class Schedule:
             return None
         delay = interval * MINUTE * (1 + self.jitter * dice)
         if retry_after is not None:
-            delay = max(delay, retry_after * 1000)
+            # No longer than the schedule itself would ever wait, lest a partner's server page ends it all.
+            delay = max(delay, min(retry_after * 1000, max(step.minutes for step in self.steps) * MINUTE))
         then = now + int(delay)
         return then if then <= event_at + self.give_up * MINUTE else None
 

@@ -21,6 +21,8 @@ log = structlog.get_logger("gateway.hooks")
 HOOK_PATH = "/hooks/"
 #: More than anything SMSBAT tells in one go.
 _LIMIT = 1_000_000
+#: Reports in one transaction: everybody who sends waits for it.
+_AT_ONCE = 100
 
 
 class HookApp:
@@ -58,7 +60,7 @@ class HookApp:
             log.warning("a webhook call from an address that is not SMSBAT's", account=hook.account.name)
             return 403
         try:
-            await self._take(hook, body.content_type, await body.read(_LIMIT))
+            await self._take(hook, await body.read(_LIMIT))
         except (Refusal, NotTold) as error:
             log.warning("a webhook call that is not understood", account=hook.account.name, error=str(error))
             return 400
@@ -67,15 +69,17 @@ class HookApp:
             return 503
         return 200
 
-    async def _take(self, hook: Hook, content_type: bytes, content: bytes) -> None:
-        account, now = hook.account, time.time_ns() // 1_000_000
-        reports: list[Report] = []
-        for told in self._plan.read(content_type, content, now):
-            if isinstance(told, Report):
-                reports.append(told)
-            elif isinstance(told, Reply):
-                await self._reports.reply(told, account.smsbat, account.name)
-            elif isinstance(told, UnknownStatus):
-                log.warning("SMSBAT told a status that is not known", account=account.name, status=told.word[:40])
-        if reports:
-            await self._reports.report(reports, account.smsbat)
+    async def _take(self, hook: Hook, content: bytes) -> None:
+        account = hook.account
+        told = self._plan.read(content, time.time_ns() // 1_000_000)
+        reports = [each for each in told if isinstance(each, Report)]
+        for start in range(0, len(reports), _AT_ONCE):
+            await self._reports.report(reports[start : start + _AT_ONCE], account.smsbat)
+        for each in told:
+            if isinstance(each, Reply):
+                await self._reports.reply(each, account.smsbat, account.name)
+        unknown = [each.word[:40] for each in told if isinstance(each, UnknownStatus)]
+        if unknown:
+            log.warning(
+                "SMSBAT told statuses that are not known", account=account.name, first=unknown[0], count=len(unknown)
+            )

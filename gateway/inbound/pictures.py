@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +16,6 @@ from gateway.wire.images import MEDIA_TYPES
 
 log = structlog.get_logger("gateway.pictures")
 
-#: Seconds that a reader may take for a piece.
-_PATIENCE = 30.0
 _RANGE = re.compile(rb"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
 #: What a picture's bytes say never changes, and whatever they may hold besides a picture is never run.
 _ALWAYS = [
@@ -69,17 +66,14 @@ class PictureApp:
         if picture is not None and reply.end:
             try:
                 async for chunk in self._album.read(picture, reply.start, reply.end):
-                    async with asyncio.timeout(_PATIENCE):
-                        if not started:
-                            started = True
-                            await send(_head(reply))
-                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            except TimeoutError:
-                return  # nobody reads; an answer that ends early closes the connection
+                    if not started:
+                        started = True
+                        await send(_head(reply))
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
             except OSError as error:
                 log.error("a picture on record can't be read", picture=picture.id[:6], error=error.strerror)
                 if started:
-                    return
+                    return  # an answer that ends early closes the connection
                 reply = _NOT_FOUND
         if not started:
             await send(_head(reply))

@@ -23,6 +23,8 @@ MAX_HEAD = 512 * 1024
 MAX_PATH = 60_000
 #: Seconds without a byte in the middle of a request, after which it is refused.
 STALLED = 30.0
+#: Seconds in which a client that is sent more than buffers hold reads nothing, after which it is cut off.
+UNREAD = 60.0
 #: Seconds that a refused client may go on sending while it reads its answer, before the connection is cut.
 LINGER = 2.0
 
@@ -59,10 +61,19 @@ class _LegacyProtocol(HttpToolsProtocol):
         self._body_left: int | None = 0
         self._refused = False
         self._patience: asyncio.TimerHandle | None = None
+        self._head_watched = False
+        self._unread: asyncio.TimerHandle | None = None
 
     # Cutting the stream into messages
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        # Nothing was asked yet, and nobody is owed an answer.
+        self._silence = self.loop.call_later(STALLED, transport.close)
+
     def data_received(self, data: bytes) -> None:
+        self._silence.cancel()
+        self._unset_keepalive_if_required()
         while data and not self._refused:
             data = self._head_received(data) if self._between_messages else self._body_received(data)
         self._watch()
@@ -131,7 +142,10 @@ class _LegacyProtocol(HttpToolsProtocol):
     # Clients that stop sending
 
     def _watch(self) -> None:
-        """While a request is incomplete, a client must go on sending."""
+        """While a request is incomplete, a client must go on sending; a head must be whole in that time."""
+        if self._patience is not None and self._head and self._head_watched:
+            return
+        self._head_watched = bool(self._head)
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
@@ -152,6 +166,8 @@ class _LegacyProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """A client may end its side once it has sent its request, and still waits for the answer."""
+        if self.transport.get_extra_info("sslcontext") is not None:
+            return False  # under TLS there is no ending of one side alone
         answer_due = self.cycle is not None and not self.cycle.response_complete
         if self._incomplete:
             self._refuse_cut_off()
@@ -160,9 +176,21 @@ class _LegacyProtocol(HttpToolsProtocol):
         return self._incomplete or answer_due
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
+        for timer in (self._silence, self._patience, self._unread):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
+
+    # Clients that stop reading
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(UNREAD, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
 
     # Refusing before the application
 
@@ -173,8 +201,9 @@ class _LegacyProtocol(HttpToolsProtocol):
         self._refused = True
         if self.cycle is not None and not self.cycle.response_complete and self._refuse_in_turn(kind):
             return
-        self._write_refusal(kind)
-        self.loop.call_later(LINGER, self.transport.close)
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            self._write_refusal(kind)
+        self.loop.call_later(LINGER, self.transport.abort)
 
     def _refuse_in_turn(self, kind: str) -> bool:
         """Whether an answer is due before; then the connection ends behind it, or behind the refusal in its turn."""

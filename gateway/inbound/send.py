@@ -62,7 +62,7 @@ class SendOperation:
         if refused and exchange.refusal is None:
             now = time.time_ns() // 1_000_000
             told = [Report(Status.REJECTED, now, id=message.id) for message in refused]
-            await self._reports.report(told, self._smsbat(exchange))
+            await self._reports.report_surely(told, self._smsbat(exchange))
         return answer
 
     @staticmethod

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
 
 from gateway.mapping.callbacks import CallbackPlan, CallbackTarget
 from gateway.mapping.otp import NO_OTP, OtpRules, OtpTemplates, compile_rules
@@ -24,6 +25,16 @@ from gateway.mapping.secrets import BadSecret, is_reference, resolve_secret
 from gateway.mapping.source import Problem, Source, Where, did_you_mean
 
 _ADDRESS = re.compile(r"https?://[^\s/?#]+[^\s#]*")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(_ADDRESS.fullmatch(url) and parts.hostname and parts.port != 0)
+    except ValueError:
+        return False
+
+
 _HOOK = re.compile(r"[A-Za-z0-9_-]{16,}")
 
 
@@ -201,7 +212,7 @@ class _AccountsCompiler:
             return
         plan = self._callback_plan(dialect, section.format, where)
         url = self._secret(section.url, (*where, "url")) if is_reference(section.url) else section.url
-        if not _ADDRESS.fullmatch(url):
+        if not _is_address(url):
             self._problem((*where, "url"), "this is no http or https address")
         if plan is not None:
             self._targets[account, dialect] = plan.target(account, dialect, url, section)

@@ -35,7 +35,7 @@ def failed_callbacks(plan: DialectPlan, hooks: HookPlan) -> Iterator[Problem]:
 
 
 def _facts(example: CallbackExample, hooks: HookPlan) -> Iterator[Facts]:
-    for told in hooks.read(b"application/json", orjson.dumps(example.told), now=0):
+    for told in hooks.read(orjson.dumps(example.told), now=0):
         if isinstance(told, Report):
             for status in steps(None, told.status):
                 leg = told.channel or example.channel

@@ -13,9 +13,11 @@ from gateway.core.messages import only_digits
 from gateway.mapping.schema import Hooks, Legs
 from gateway.mapping.source import Where
 from gateway.mapping.values import Compiler, Evaluate, Holds
-from gateway.wire.forms import Fields, TooManyFields, parse_urlencoded
+from gateway.wire.forms import BOM, Fields, TooManyFields, parse_urlencoded
 
 _NO_FIELDS = Fields({})
+#: Most facts in one body.
+MOST = 1000
 #: Longest id or word that is kept of what SMSBAT tells.
 _LONGEST = 100
 
@@ -48,12 +50,23 @@ class HookPlan:
     statuses: Mapping[str, Status]
     legs: Legs
 
-    def read(self, content_type: bytes, body: bytes, now: int) -> list[Report | Reply | UnknownStatus]:
-        """What a body tells: a JSON object, several in an array, or a form. Raises ``NotTold``."""
-        return [self._told(document, now) for document in _documents(content_type, body)]
+    def read(self, body: bytes, now: int) -> list[Report | Reply | UnknownStatus]:
+        """What a body tells: a JSON object, several in an array, or a form. Raises ``NotTold``.
+
+        In an array, what is not understood does not keep the rest from being told.
+        """
+        told, last = [], NotTold("nothing")
+        for document in _documents(body):
+            try:
+                told.append(self._told(document, now))
+            except NotTold as error:
+                last = error
+        if not told:
+            raise last
+        return told
 
     def _told(self, document: Mapping[str, Any], now: int) -> Report | Reply | UnknownStatus:
-        scope = {name: value for name, value in document.items() if name in self.names and value not in (None, "")}
+        scope = {name: word for name, value in document.items() if name in self.names and (word := _word(value))}
         kind = next((each for each in self.kinds if each.holds(scope, _NO_FIELDS)), None)
         if kind is None:
             raise NotTold("none of the kinds that the upstream file names")
@@ -61,7 +74,7 @@ class HookPlan:
         return self._report(document, part, now) if kind.is_report else _reply(part, now)
 
     def _report(self, document: Mapping[str, Any], part: Mapping[str, Any], now: int) -> Report | UnknownStatus:
-        word, message = str(part["status"])[:_LONGEST].lower(), str(part["message"] or "")[:_LONGEST]
+        word, message = (part["status"] or "")[:_LONGEST].lower(), (part["message"] or "")[:_LONGEST]
         status = self.statuses.get(word)
         if not message:
             raise NotTold("a report without the message's id")
@@ -70,7 +83,7 @@ class HookPlan:
         channel, seen = self._leg(document)
         if seen and status is Status.DELIVERED:
             status = Status.SEEN
-        reason = str(part["reason"])[:_LONGEST] if part["reason"] else None
+        reason = part["reason"][:_LONGEST] if part["reason"] else None
         return Report(status, now, id=message, upstream_id=message, channel=channel, reason=reason)
 
     def _leg(self, document: Mapping[str, Any]) -> tuple[str | None, bool]:
@@ -81,33 +94,37 @@ class HookPlan:
         entries = [each for each in fallbacks if isinstance(each, dict)] if isinstance(fallbacks, list) else []
         told += [(each.get("type"), each.get("status")) for each in entries]
         for channel, word in told:
-            status = self.statuses.get(str(word).lower())
-            if status in (Status.DELIVERED, Status.SEEN):
-                return str(channel).partition("_")[0].lower()[:_LONGEST], status is Status.SEEN
+            status, leg = self.statuses.get((_word(word) or "").lower()), _word(channel)
+            if leg and status in (Status.DELIVERED, Status.SEEN):
+                return leg.partition("_")[0].lower()[:_LONGEST], status is Status.SEEN
         return None, False
 
 
 def _reply(part: Mapping[str, Any], now: int) -> Reply:
-    text, message = _text(part["text"]), _text(part["message"])
-    known_by = _text(part["id"]) or (f"{message}:{text}" if message else None)
+    text, message = part["text"], part["message"]
+    known_by = part["id"] or (f"{message}:{text}" if message else None)
     if known_by is None:
         raise NotTold("a reply without an id")
     return Reply(
         id=known_by[: 2 * _LONGEST],
-        sender=_text(part["sender"]) or "",
-        digits=only_digits(_text(part["phone"]) or ""),
+        sender=part["sender"] or "",
+        digits=only_digits(part["phone"] or ""),
         text=text,
-        media=_text(part["media"]),
+        media=part["media"],
         at=now,
         message=message,
     )
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value).replace("\0", "")
+def _word(value: object) -> str | None:
+    """A value as text; what is no text and no number is not there."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(value).replace("\0", "") or None
 
 
-def _documents(content_type: bytes, body: bytes) -> list[Mapping[str, Any]]:
+def _documents(body: bytes) -> list[Mapping[str, Any]]:
+    body = body.removeprefix(BOM)
     start = body.lstrip()[:1]
     if start in (b"{", b"["):
         return _json(body)
@@ -124,6 +141,8 @@ def _json(body: bytes) -> list[Mapping[str, Any]]:
     except orjson.JSONDecodeError as error:
         raise NotTold("no JSON") from error
     listed = document if isinstance(document, list) else [document]
+    if len(listed) > MOST:
+        raise NotTold(f"more than {MOST} at once")
     if not all(isinstance(each, dict) for each in listed):
         raise NotTold("no JSON object")
     return listed

@@ -21,11 +21,13 @@ from gateway.store.callbacks import Callback, CallbackState, CallbackStore
 
 log = structlog.get_logger("gateway.callbacks")
 
-#: Requests to one host at a time, and callbacks to one script held in memory.
-PER_HOST = 8
+#: Requests to one host and to one script at a time, and callbacks to one script held in memory.
+PER_HOST, PER_SCRIPT = 8, 4
 HELD = 64
 #: Seconds after which the outbox is read again in any case: an operator may have put something back.
-LONGEST_PAUSE = 5.0
+LONGEST_PAUSE = 8.0
+#: Seconds that requests under way may take to end when the gateway stops; they are made again otherwise.
+_STOP_TIMEOUT = 5.0
 #: Seconds before a store in trouble is asked again.
 _RETRY = 1.0
 #: Statuses of an answer that mean that the partner has it; others among the schedule's stop codes mean that it won't.
@@ -88,6 +90,8 @@ class _Worker:
         self._target = target
         self._web = web
         self._host = host
+        self._slots = asyncio.Semaphore(PER_SCRIPT)
+        self._stopping = False
         self._clock = clock
         self._dice = dice
         #: By message, what is held for it, oldest first; the first one is being sent.
@@ -100,6 +104,11 @@ class _Worker:
         self._runner = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
+        """Let requests under way end, and leave the rest for the next start."""
+        self._stopping = True
+        self._runner.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_STOP_TIMEOUT)
         tasks = [self._runner, *self._tasks]
         for task in tasks:
             task.cancel()
@@ -163,7 +172,9 @@ class _Worker:
                 self._changed.set()
 
     async def _deliver(self, callback: Callback) -> CallbackState:
-        async with self._host:
+        async with self._slots, self._host:
+            if self._stopping:
+                return CallbackState.PENDING
             answer = await self._send(callback)
         return await self._finish(callback, answer)
 

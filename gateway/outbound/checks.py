@@ -9,20 +9,33 @@ from gateway.mapping.accounts import Account
 FIRST = 5_000
 LONGEST = 600_000
 GRACE = 3_600_000
+#: How long the SMS of a cascade has when its account does not say.
+_SMS = 86_400_000
 
 
 def first_check(message: Message, account: Account, now: int) -> int | None:
     """When to look first at a message that SMSBAT just took; ``None`` when nobody wants to know.
 
-    SMSBAT tells by itself of messages of an account with a webhook; at the end of such a message's time, silence is
-    taken for an end all the same.
+    SMSBAT tells by itself of messages of an account with a webhook: they are looked at only when it never did.
     """
-    if not message.report or message.dialect not in account.told:
-        return None
-    return message.expires_at + GRACE if account.hooked else now + FIRST
+    last = last_check(message, account)
+    return last if last is None or account.hooked else now + FIRST
 
 
-def next_check(sent_at: int, expires_at: int, now: int) -> int:
-    """Quick while a message is young, slower with its age, and once more when its time is over."""
+def last_check(message: Message, account: Account) -> int | None:
+    """When to look last at a message; ``None`` when nobody wants to know."""
+    wanted = message.report and message.dialect in account.told
+    return watched_until(message.expires_at, account) if wanted else None
+
+
+def watched_until(expires_at: int, account: Account | None) -> int:
+    """The end of a message's time, the SMS behind it included, and a grace."""
+    fallback = account.sms_fallback if account else None
+    sms = (fallback.ttl * 1000 if fallback.ttl else _SMS) if fallback else 0
+    return expires_at + sms + GRACE
+
+
+def next_check(sent_at: int, until: int, now: int) -> int:
+    """Quick while a message is young, slower with its age, and once more at the end."""
     pause = min(LONGEST, max(FIRST, (now - sent_at) // 4))
-    return min(now + pause, max(now + FIRST, expires_at + GRACE))
+    return min(now + pause, max(now + FIRST, until))

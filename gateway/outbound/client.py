@@ -12,6 +12,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from gateway.mapping.accounts import SmsbatLogin
+from gateway.outbound.web import no_cookies
 
 #: Seconds to get a connection; SMSBAT answers from nearby or not at all.
 CONNECT_TIMEOUT = 5.0
@@ -47,7 +48,7 @@ class SmsbatClient:
         limits = httpx.Limits(max_connections=connections, keepalive_expiry=15.0)
         timeout = httpx.Timeout(settings.timeout, connect=CONNECT_TIMEOUT)
         # httpx's own transport takes several times as long for each call, and longer the more calls wait.
-        self._http = httpx.AsyncClient(transport=AiohttpTransport(limits=limits), timeout=timeout)
+        self._http = httpx.AsyncClient(transport=AiohttpTransport(limits=limits), timeout=timeout, cookies=no_cookies())
 
     async def submit(self, body: bytes) -> Answered | NoAnswer:
         """POST one call's body."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Mapping
+from typing import TypeGuard
 
 import structlog
 
 from gateway.core.budget import CallBudget
 from gateway.core.lifecycle import FINAL, Report, Status
+from gateway.core.retry import backoff
 from gateway.errors import StoreUnavailable
 from gateway.mapping.accounts import Account, SmsbatLogin
 from gateway.mapping.hooks import HookPlan, NotTold
-from gateway.outbound.checks import GRACE, next_check
-from gateway.outbound.client import Answered, SmsbatClient
+from gateway.outbound.checks import LONGEST, next_check, watched_until
+from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
 from gateway.outbound.reports import Reports
 from gateway.store.reports import Check
 
@@ -26,6 +29,8 @@ _BATCH = 100
 #: Seconds between looks for messages that are due, and after trouble.
 _PAUSE = 1.0
 _TROUBLE = 5.0
+#: Milliseconds after a message's time, when it counts as over although SMSBAT could not be asked.
+_OUTER_BOUND = 86_400_000
 
 
 def now_ms() -> int:
@@ -45,6 +50,8 @@ class Poller:
         # One at a time, evenly: a burst at SMSBAT's limit would be over it.
         self._budget = CallBudget(login.settings.reads_per_second, 1, IN_FLIGHT)
         self._reading: dict[str, asyncio.Task[None]] = {}
+        self._failures = 0
+        self._pause_until = 0.0
 
     async def run(self) -> None:
         """Ask for as long as the gateway serves."""
@@ -72,30 +79,29 @@ class Poller:
             await asyncio.sleep(_PAUSE)
 
     async def _look(self, check: Check) -> None:
-        """Ask about one message, or see that its time is over."""
-        account = self._accounts.get(check.account)
-        over = now_ms() >= check.expires_at + GRACE
-        if check.upstream_id is None or (account is not None and account.hooked):
-            if over:
-                await self._reports.report([Report(Status.EXPIRED, now_ms(), id=check.id)], self._name)
-            else:
-                await self._reports.store.checked(check, check.expires_at + GRACE)
+        """Ask about one message, when the limits let it; of one that SMSBAT never named there is nothing to ask."""
+        until = watched_until(check.expires_at, self._accounts.get(check.account))
+        if check.upstream_id is None:
+            await self._end(check) if now_ms() >= until else await self._again(check, until)
             return
-        while (delay := self._budget.delay(time.monotonic())) > 0 or len(self._reading) >= IN_FLIGHT:
-            await asyncio.sleep(max(delay, 0.005))
+        while (delay := self._delay()) > 0 or len(self._reading) >= IN_FLIGHT:
+            await asyncio.sleep(max(delay, 0.02))
         self._budget.take()
-        self._reading[check.id] = asyncio.create_task(self._read(check, over))
+        self._reading[check.id] = asyncio.create_task(self._read(check, until))
 
-    async def _read(self, check: Check, over: bool) -> None:
+    def _delay(self) -> float:
+        now = time.monotonic()
+        return max(self._budget.delay(now), self._pause_until - now)
+
+    async def _read(self, check: Check, until: int) -> None:
         try:
-            report = await self._asked(check)
-            if over and (report is None or report.status not in FINAL):
-                report = Report(Status.EXPIRED, now_ms(), id=check.id)
-            if report is not None:
-                await self._reports.report([report], self._name)
-            if report is None or report.status not in FINAL:
-                now = now_ms()
-                await self._reports.store.checked(check, next_check(check.sent_at, check.expires_at, now))
+            answer = await self._client.read(check.upstream_id or "")
+            if self._is_answer(answer):
+                await self._follow(check, until, self._told(check, answer))
+            else:
+                # Nothing is known: not even that its time is over, until long after.
+                over = now_ms() >= until + _OUTER_BOUND
+                await self._end(check) if over else await self._again(check, now_ms() + LONGEST)
         except StoreUnavailable as error:
             log.error("a status can't be stored yet", smsbat=self._name, error=str(error))
             await asyncio.sleep(_TROUBLE)
@@ -105,17 +111,40 @@ class Poller:
         finally:
             del self._reading[check.id]
 
-    async def _asked(self, check: Check) -> Report | None:
+    def _is_answer(self, answer: Answered | NoAnswer) -> TypeGuard[Answered]:
+        """Whether SMSBAT said something of the message; if not, it is left alone for a while."""
+        if isinstance(answer, Answered) and answer.status in (200, 404):
+            self._failures = 0
+            return True
+        self._failures += 1
+        asked = answer.retry_after if isinstance(answer, Answered) else None
+        self._pause_until = time.monotonic() + max(asked or 0.0, backoff(self._failures, random.random()))  # noqa: S311
+        return False
+
+    async def _follow(self, check: Check, until: int, report: Report | None) -> None:
+        final = report is not None and report.status in FINAL
+        if report is not None:
+            await self._reports.report([report], self._name)
+        if not final and now_ms() >= until:
+            await self._end(check)
+        elif not final:
+            await self._again(check, until)
+
+    async def _end(self, check: Check) -> None:
+        await self._reports.report([Report(Status.EXPIRED, now_ms(), id=check.id)], self._name)
+
+    async def _again(self, check: Check, until: int) -> None:
+        await self._reports.store.checked(check, next_check(check.sent_at, until, now_ms()))
+
+    def _told(self, check: Check, answer: Answered) -> Report | None:
         """What SMSBAT says now; ``None`` when it says nothing that is understood."""
-        answer = await self._client.read(check.upstream_id or "")
-        if not isinstance(answer, Answered) or answer.status != 200:
+        if answer.status == 404:
             return None
         try:
-            told = self._hooks.read(b"application/json", answer.body, now_ms())
+            report = self._hooks.read(answer.body, now_ms())[0]
         except NotTold:
             log.warning("a status read told nothing known", smsbat=self._name)
             return None
-        report = told[0] if told else None
         if not isinstance(report, Report):
             log.warning("a status is not known", smsbat=self._name, status=str(getattr(report, "word", ""))[:40])
             return None

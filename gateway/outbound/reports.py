@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 
@@ -17,6 +18,8 @@ log = structlog.get_logger("gateway.reports")
 
 #: Seconds between tries of reports that came before their receipts: those are on their way to the disk.
 PAUSE = 1.0
+#: The same when nothing came of it: some are of messages that other software sends under the same login.
+LONGEST_PAUSE = 30.0
 
 
 class Reports:
@@ -28,10 +31,31 @@ class Reports:
         # An earlier run may have left some.
         self._early = asyncio.Event()
         self._early.set()
+        self._arrivals = 0
+        self._later: set[asyncio.Task[None]] = set()
 
     async def report(self, reports: Sequence[Report], smsbat: str) -> None:
         """SMSBAT told these facts under one of its logins."""
-        self.follow(await self.store.apply(reports, smsbat))
+        applied = await self.store.apply(reports, smsbat)
+        self._arrivals += applied.early
+        self.follow(applied)
+
+    async def report_surely(self, reports: Sequence[Report], smsbat: str) -> None:
+        """The same, later if the database does not take it now: what it follows can't be undone."""
+        try:
+            await self.report(reports, smsbat)
+        except StoreUnavailable as error:
+            log.error("reports can't be stored yet", count=len(reports), error=str(error))
+            task = asyncio.create_task(self._keep_reporting(reports, smsbat))
+            self._later.add(task)
+            task.add_done_callback(self._later.discard)
+
+    async def _keep_reporting(self, reports: Sequence[Report], smsbat: str) -> None:
+        while True:
+            await asyncio.sleep(PAUSE)
+            with contextlib.suppress(StoreUnavailable):
+                await self.report(reports, smsbat)
+                return
 
     async def reply(self, reply: Reply, smsbat: str, account: str) -> None:
         """A subscriber wrote back."""
@@ -44,13 +68,23 @@ class Reports:
         self._dispatcher.wake(applied.owed)
 
     async def run(self) -> None:
-        """Try early reports again for as long as there are any."""
+        """Try early reports again for as long as there are any; most wait for no more than a moment."""
+        pause = PAUSE
         while True:
             await self._early.wait()
             self._early.clear()
             try:
-                self.follow(await self.store.apply_early(time.time_ns() // 1_000_000))
+                applied = await self.store.apply_early(time.time_ns() // 1_000_000)
+                pause = PAUSE if applied.owed else min(LONGEST_PAUSE, pause * 2)
+                self.follow(applied)
             except StoreUnavailable as error:
                 log.error("early reports can't be tried yet", error=str(error))
                 self._early.set()
+            await self._wait(pause)
+
+    async def _wait(self, seconds: float) -> None:
+        """A new early report is not kept waiting for the old ones of somebody else."""
+        known = self._arrivals
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and self._arrivals == known:
             await asyncio.sleep(PAUSE)

@@ -22,6 +22,7 @@ from gateway.errors import RowRefused, StoreUnavailable
 from gateway.mapping.accounts import Account, SmsbatLogin
 from gateway.mapping.upstream import UpstreamPlan
 from gateway.outbound.backlog import Backlog
+from gateway.outbound.checks import last_check
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
 from gateway.outbound.judgement import Judgement, judge
 from gateway.outbound.pending import Pending, Verdicts, may_have_gone_out
@@ -203,7 +204,7 @@ class Sender:
         expired = [pending for pending in batch if pending.message.expires_at <= now]
         if not expired:
             return batch
-        self._spawn(self._settle([(pending, Settled(pending.message.id, State.EXPIRED)) for pending in expired]))
+        self._spawn(self._settle([(pending, _out_of_time(pending)) for pending in expired]))
         return [pending for pending in batch if pending.message.expires_at > now]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -351,6 +352,14 @@ class Sender:
         if settled[0].receipt is None:
             return False
         return await self._stored([Settled(settled[0].id, settled[0].state)], owed)
+
+
+def _out_of_time(pending: Pending) -> Settled:
+    """A message whose time is over; of one that SMSBAT may have taken, its reports may still tell."""
+    message = pending.message
+    if not pending.maybe_out:
+        return Settled(message.id, State.EXPIRED)
+    return Settled(message.id, State.UNPAIRED, check_at=last_check(message, pending.account))
 
 
 def _is_held(pending: Pending, settled: Settled) -> bool:

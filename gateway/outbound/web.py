@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import aiohttp
@@ -20,6 +22,7 @@ REQUEST_TIMEOUT = 30.0
 #: Bytes of an answer that are read, so that its connection can be used again; what it says is not looked at.
 _READ = 64 * 1024
 _KEEPALIVE = 15.0
+_DRAIN_TIMEOUT = 2.0
 
 
 class AddressRefused(OSError):
@@ -54,28 +57,42 @@ class WebClient:
         headers = {"Content-Type": content_type} if content_type else {}
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT):
-                return await self._answer(method, url, private, headers, content)
+                return await self._answer(method, httpx.URL(url), private, headers, content)
         except TimeoutError:
             return NoWebAnswer("timeout")
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
             return NoWebAnswer(_reason(error))
 
     async def _answer(
-        self, method: str, url: str, private: bool, headers: Mapping[str, str], content: bytes | None
+        self, method: str, url: httpx.URL, private: bool, headers: Mapping[str, str], content: bytes | None
     ) -> WebAnswer:
-        client = self._clients[private]
-        async with client.stream(method, url, headers=headers, content=content) as response:
-            size = 0
-            async for chunk in response.aiter_raw():
-                size += len(chunk)
-                if size > _READ:
-                    break
+        # The transport refuses credentials inside an address; they go into a header.
+        auth = httpx.BasicAuth(url.username, url.password) if url.userinfo else None
+        bare = url.copy_with(userinfo=None)
+        async with self._clients[private].stream(method, bare, headers=headers, content=content, auth=auth) as response:
+            await _drain(response)
             return WebAnswer(response.status_code, _retry_after(response.headers))
 
     async def aclose(self) -> None:
         """Close the connections."""
         for client in self._clients.values():
             await client.aclose()
+
+
+async def _drain(response: httpx.Response) -> None:
+    """Read a little, so that the connection can be used again. Whatever is wrong with it, the answer is known."""
+    size = 0
+    with contextlib.suppress(TimeoutError, httpx.HTTPError, aiohttp.ClientError, OSError):
+        async with asyncio.timeout(_DRAIN_TIMEOUT):
+            async for chunk in response.aiter_raw():
+                size += len(chunk)
+                if size > _READ:
+                    return
+
+
+def no_cookies() -> CookieJar:
+    """A jar that takes none: one client serves many partners, and none of them is to send another's."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 def _client(private: bool) -> httpx.AsyncClient:
@@ -86,10 +103,13 @@ def _client(private: bool) -> httpx.AsyncClient:
             keepalive_timeout=_KEEPALIVE,
             socket_factory=lambda address: _guarded_socket(address, private),
         )
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        # PHP scripts have been seen to print notices into their headers.
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), max_field_size=_READ)
 
     timeout = httpx.Timeout(REQUEST_TIMEOUT, connect=CONNECT_TIMEOUT)
-    return httpx.AsyncClient(transport=AiohttpTransport(client=session), timeout=timeout, follow_redirects=False)
+    return httpx.AsyncClient(
+        transport=AiohttpTransport(client=session), timeout=timeout, follow_redirects=False, cookies=no_cookies()
+    )
 
 
 def _guarded_socket(address: Any, private: bool) -> socket.socket:

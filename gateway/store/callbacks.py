@@ -8,13 +8,14 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, bindparam, exists, insert, literal, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, exists, insert, literal, select, update
 
 from gateway.mapping.callbacks import Facts
 from gateway.store.database import Database
 from gateway.store.tables import callbacks
 
 _earlier = callbacks.alias("earlier")
+_BATCH = 200
 
 
 class CallbackState(StrEnum):
@@ -24,6 +25,11 @@ class CallbackState(StrEnum):
     DONE = "done"
     REFUSED = "refused"
     DEAD = "dead"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is owed."""
+        return self is not CallbackState.PENDING
 
 
 _IS_PENDING = callbacks.c.state == literal(CallbackState.PENDING.value, literal_execute=True)
@@ -96,13 +102,10 @@ class CallbackStore:
 
     async def retry(self, ids: Collection[int] | None, account: str | None, now: int) -> int:
         """Owe ended callbacks again, from now on: those named, or all that were refused or are dead; how many."""
-        again = update(callbacks).where(callbacks.c.state.in_([CallbackState.REFUSED, CallbackState.DEAD]))
-        if ids is not None:
-            again = again.where(callbacks.c.id.in_(ids))
-        if account is not None:
-            again = again.where(callbacks.c.account == account)
-        again = again.values(state=CallbackState.PENDING.value, event_at=now, due_at=now, tries=0)
-        return await self._database.writer.run(lambda connection: int(connection.execute(again).rowcount))
+        count = 0
+        while again := await self._database.writer.run(lambda connection: _owed_again(connection, ids, account, now)):
+            count += again
+        return count
 
     def _due(self, account: str, dialect: str, now: int, limit: int, without: Collection[int]) -> list[Callback]:
         is_behind = exists().where(
@@ -122,11 +125,30 @@ class CallbackStore:
             return [_callback(row) for row in connection.execute(query)]
 
     def _listed(self, states: Collection[CallbackState], account: str | None, limit: int) -> list[Callback]:
-        query = select(callbacks).where(callbacks.c.state.in_([*states])).order_by(callbacks.c.id.desc()).limit(limit)
-        if account is not None:
-            query = query.where(callbacks.c.account == account)
+        """Each state by itself: what is owed and what has ended are in different indexes."""
         with self._database.engine.connect() as connection:
-            return [_callback(row) for row in connection.execute(query)]
+            rows = [row for state in states for row in connection.execute(_in_state(state, account).limit(limit))]
+        return [_callback(row) for row in sorted(rows, key=lambda row: -row.id)[:limit]]
+
+
+def _in_state(state: CallbackState, account: str | None) -> Select[Any]:
+    """Callbacks in a state, newest first."""
+    is_in = (callbacks.c.state == literal(state.value, literal_execute=True), *((~_IS_PENDING,) if state.ended else ()))
+    query = select(callbacks).where(*is_in).order_by(callbacks.c.id.desc())
+    return query if account is None else query.where(callbacks.c.account == account)
+
+
+def _owed_again(connection: Connection, ids: Collection[int] | None, account: str | None, now: int) -> int:
+    """A few at a time: the gateway may want to write meanwhile."""
+    found: list[int] = []
+    for state in (CallbackState.REFUSED, CallbackState.DEAD):
+        query = _in_state(state, account)
+        query = query if ids is None else query.where(callbacks.c.id.in_(ids))
+        found += [row.id for row in connection.execute(query.limit(_BATCH))]
+    if found:
+        fresh = {"state": CallbackState.PENDING.value, "event_at": now, "due_at": now, "tries": 0}
+        connection.execute(update(callbacks).where(callbacks.c.id.in_(found)).values(**fresh))
+    return len(found)
 
 
 def _callback(row: Row[Any]) -> Callback:

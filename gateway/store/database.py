@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine
@@ -14,6 +16,8 @@ from gateway.errors import StoreUnavailable
 from gateway.store.writer import GroupCommitWriter
 
 Found = TypeVar("Found")
+#: Threads of their own: those that everything shares may all wait for some partner's name server.
+_READERS = ThreadPoolExecutor(4, "store-reader")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,6 @@ class Database:
     async def read(self, query: Callable[..., Found], *arguments: Any) -> Found:
         """Run a reading function in a thread. Raises ``StoreUnavailable``."""
         try:
-            return await asyncio.to_thread(query, *arguments)
+            return await asyncio.get_running_loop().run_in_executor(_READERS, partial(query, *arguments))
         except (SQLAlchemyError, OSError) as error:
             raise StoreUnavailable(f"not read: {type(error).__name__}") from error

@@ -28,9 +28,9 @@ class MediaStore:
         """The pictures of these ids that are on record, and were needed since a moment."""
         return await self._database.read(self._find, ids, needed_since) if ids else {}
 
-    async def unneeded(self, before: int, limit: int) -> list[Picture]:
-        """Pictures that no message has needed since a moment, in milliseconds since the epoch."""
-        return await self._database.read(self._unneeded, before, limit)
+    async def unneeded(self, before: int, after: str, limit: int) -> list[Picture]:
+        """Pictures that no message has needed since a moment, in milliseconds; those behind an id, in order of ids."""
+        return await self._database.read(self._unneeded, before, after, limit)
 
     async def remove(self, ids: Sequence[str]) -> None:
         """Strike pictures off the record."""
@@ -42,7 +42,8 @@ class MediaStore:
             rows = connection.execute(query)
             return {row.id: Picture(row.id, row.account, row.format, row.size) for row in rows}
 
-    def _unneeded(self, before: int, limit: int) -> list[Picture]:
-        query = select(media).where(media.c.needed_until < before).order_by(media.c.needed_until).limit(limit)
+    def _unneeded(self, before: int, after: str, limit: int) -> list[Picture]:
+        unneeded = (media.c.needed_until < before, media.c.id > after)
+        query = select(media).where(*unneeded).order_by(media.c.id).limit(limit)
         with self._database.engine.connect() as connection:
             return [Picture(row.id, row.account, row.format, row.size) for row in connection.execute(query)]

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy import Connection, Row, bindparam, func, insert, literal, select, update
+from sqlalchemy import BigInteger, Connection, Row, bindparam, case, func, insert, literal, or_, select, update
 
-from gateway.core.lifecycle import Report, Status
+from gateway.core.lifecycle import FINAL, Report, Status
 from gateway.core.messages import CREDENTIAL_OUTCOMES, Content, Message, Otp, Outcome, Receipt, State
 from gateway.store.admission import NO_TERMS, Admission, Terms
 from gateway.store.database import Database
@@ -20,14 +20,22 @@ from gateway.store.tables import messages
 log = structlog.get_logger("gateway.store")
 
 _INSERT = insert(messages)
-_SETTLED_COLUMNS = ("state", "outcome", "concern", "detail", "upstream_id", "parts", "settled_at", "check_at")
+_SETTLED_COLUMNS = ("state", "outcome", "concern", "detail", "upstream_id", "parts", "settled_at")
+#: Not an IN: its list would be another parameter for each row of a statement for many.
+_IS_FINAL = or_(*(messages.c.status == status.value for status in sorted(FINAL)))
 #: Written out, not bound: a partial index serves only a query whose condition the database can see.
 _IS_UNSETTLED = messages.c.state == literal(State.ACCEPTED.value, literal_execute=True)
 #: Only a message that is still to be submitted can be settled: whoever settles it first, wins.
 _SETTLE = (
     update(messages)
     .where(messages.c.id == bindparam("_id"), messages.c.state == State.ACCEPTED.value)
-    .values({name: bindparam(name) for name in _SETTLED_COLUMNS})
+    .values(
+        {
+            **{name: bindparam(name) for name in _SETTLED_COLUMNS},
+            # A report may have been quicker than the receipt: then there is nothing more to ask.
+            "check_at": case((_IS_FINAL, None), else_=bindparam("_check_at", type_=BigInteger)),
+        }
+    )
 )
 
 _STATE_AFTER = {Outcome.ACCEPTED: State.SUBMITTED, Outcome.UNKNOWN: State.UNPAIRED}
@@ -214,6 +222,6 @@ def _settled_row(settled: Settled, now: int) -> dict[str, Any]:
         "detail": receipt.detail if receipt else None,
         "upstream_id": receipt.upstream_id if receipt else None,
         "parts": receipt.parts if receipt else None,
-        "check_at": settled.check_at,
+        "_check_at": settled.check_at,
         "settled_at": now,
     }

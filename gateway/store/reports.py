@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal, or_, select, update
 
-from gateway.core.lifecycle import FINAL, INTERIM, Reply, Report, Status, steps
+from gateway.core.lifecycle import FAILED, FINAL, INTERIM, Reply, Report, Status, steps
 from gateway.core.messages import Concern, State
 from gateway.mapping.callbacks import CallbackTarget
 from gateway.mapping.telling import of_reply, of_status
@@ -19,7 +19,7 @@ from gateway.store.tables import early_reports, messages, replies
 
 #: A report can be ahead of its receipt by so many milliseconds; after that its message is none of ours.
 EARLY_FOR = 24 * 3_600_000
-_LIMIT = 1000
+_LIMIT = 400
 _REASONS = {Concern.RECIPIENT.value: "recipient", Concern.SENDER.value: "sender"}
 _OUT = (State.SUBMITTED.value, State.UNPAIRED.value)
 _ADVANCE = (
@@ -71,8 +71,12 @@ class ReportStore:
         return self._apply(connection, reports, None, keep=False)
 
     async def apply_early(self, now: int) -> Applied:
-        """Try the reports again that came before their receipts."""
-        return await self._database.writer.run(lambda connection: self._apply_early(connection, now))
+        """Apply the reports that came before receipts which are stored by now; ``early`` is how many still wait."""
+        ready, waiting = await self._database.read(self._early, now)
+        if not ready:
+            return Applied(early=waiting)
+        applied = await self._database.writer.run(lambda connection: self._apply_early(connection, ready))
+        return Applied(applied.owed, waiting)
 
     async def reply(self, reply: Reply, smsbat: str, account: str) -> Applied:
         """Write down what a subscriber wrote, once, tied to the message that it answers if there is one."""
@@ -99,8 +103,8 @@ class ReportStore:
             if row is not None:
                 applied.owed |= self.advance(connection, row, report)
             elif keep:
-                told = {"smsbat": smsbat, "report": orjson.dumps(asdict(report)).decode(), "at": report.at}
-                connection.execute(insert(early_reports).values(told))
+                told = {"smsbat": smsbat, "upstream_id": report.upstream_id or "", "at": report.at}
+                connection.execute(insert(early_reports).values(**told, report=orjson.dumps(asdict(report)).decode()))
                 applied.early += 1
         return applied
 
@@ -120,8 +124,11 @@ class ReportStore:
         current = Status(row.status) if row.status else None
         taken = steps(current, report.status)
         if not taken:
+            if current in FINAL and row.check_at is not None:
+                connection.execute(update(messages).where(messages.c.id == row.id).values(check_at=None))
             return set()
-        leg = report.channel or row.channel if row.state in _OUT else ""
+        never_left = taken[-1] in FAILED and row.state not in _OUT
+        leg = "" if never_left else report.channel or row.channel
         reason = report.reason or self._reason(row, report)
         told = {"status": taken[-1].value, "status_at": report.at, "reason": reason, "leg": leg}
         check_at = None if taken[-1] in FINAL else row.check_at
@@ -157,25 +164,24 @@ class ReportStore:
         insert_callbacks(connection, rows)
         return {(row.account, row.dialect)} if rows else set()
 
-    def _apply_early(self, connection: Connection, now: int) -> Applied:
+    def _apply_early(self, connection: Connection, ready: Sequence[int]) -> Applied:
         applied = Applied()
-        rows = connection.execute(select(early_reports).order_by(early_reports.c.id).limit(_LIMIT)).all()
-        for row in rows:
+        rows = connection.execute(
+            select(early_reports).where(early_reports.c.id.in_(ready)).order_by(early_reports.c.id)
+        )
+        for row in rows.all():
             report = Report(**_report_fields(orjson.loads(row.report)))
             message = self._message_of(connection, report, row.smsbat)
             if message is not None:
                 applied.owed |= self.advance(connection, message, report)
-            elif row.at > now - EARLY_FOR:
-                applied.early += 1
-                continue
-            connection.execute(delete(early_reports).where(early_reports.c.id == row.id))
+        connection.execute(delete(early_reports).where(early_reports.c.id.in_(ready)))
         return applied
 
     def _reply(self, connection: Connection, reply: Reply, smsbat: str, account: str) -> Applied:
         known = select(replies.c.id).where(replies.c.smsbat == smsbat, replies.c.id == reply.id)
         if connection.execute(known).first() is not None:
             return Applied()
-        row = self._answered(connection, reply, smsbat)
+        row = self._answered(connection, reply, smsbat, account)
         connection.execute(
             insert(replies).values(
                 smsbat=smsbat,
@@ -198,18 +204,23 @@ class ReportStore:
         insert_callbacks(connection, [callback_row(facts, row.account, row.dialect, reply.at)])
         return Applied({(row.account, row.dialect)})
 
-    def _answered(self, connection: Connection, reply: Reply, smsbat: str) -> Row[Any] | None:
-        """The message that SMSBAT names, or the newest one from that sender to that number."""
+    def _answered(self, connection: Connection, reply: Reply, smsbat: str, account: str) -> Row[Any] | None:
+        """The message that SMSBAT names, or the newest one from that sender to that number.
+
+        One of the account that SMSBAT told it to, if there is one; its receipt may still be on its way.
+        """
         if reply.message:
             return self._message_of(connection, Report(Status.SEEN, 0, reply.message, reply.message), smsbat)
-        query = (
+        to_it = (
             select(messages)
             .where(messages.c.digits == reply.digits, messages.c.sender == reply.sender)
-            .where(messages.c.channel == "viber", messages.c.smsbat == smsbat, messages.c.state.in_(_OUT))
+            .where(messages.c.channel == literal("viber", literal_execute=True), messages.c.smsbat == smsbat)
+            .where(messages.c.state.in_([*_OUT, State.ACCEPTED.value]), messages.c.due_at <= reply.at)
             .order_by(messages.c.id.desc())
             .limit(1)
         )
-        return connection.execute(query).first()
+        own = connection.execute(to_it.where(messages.c.account == account)).first()
+        return own or connection.execute(to_it).first()
 
     # Beside the writer
 
@@ -233,6 +244,17 @@ class ReportStore:
                 Check(row.id, row.account, row.upstream_id, row.settled_at, row.expires_at)
                 for row in connection.execute(query)
             ]
+
+    def _early(self, now: int) -> tuple[list[int], int]:
+        """Reports whose message is known by now, or never will be; and how many others there are."""
+        known = (messages.c.upstream_id == early_reports.c.upstream_id) & (messages.c.smsbat == early_reports.c.smsbat)
+        known &= messages.c.upstream_id.is_not(None)
+        ready = select(early_reports.c.id).join(messages, known)
+        stale = select(early_reports.c.id).where(early_reports.c.at < now - EARLY_FOR)
+        with self._database.engine.connect() as connection:
+            ids = [*connection.scalars(ready.limit(_LIMIT)), *connection.scalars(stale.limit(_LIMIT))]
+            count = connection.scalar(select(func.count()).select_from(early_reports)) or 0
+        return list(dict.fromkeys(ids)), max(0, count - len(set(ids)))
 
     def _replies(self, unmatched: bool, limit: int) -> list[Row[Any]]:
         query = select(replies).order_by(replies.c.at.desc()).limit(limit)

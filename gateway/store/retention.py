@@ -44,13 +44,11 @@ async def sweep(database: Database, storage: PictureStorage, now: int, media_ret
     """
     while await database.writer.run(lambda connection: _forget_repeats(connection, now)) == _BATCH:
         pass
-    media, removed = MediaStore(database), 0
-    while unneeded := await media.unneeded(now - media_retention - MARGIN, _BATCH):
+    media, removed, last = MediaStore(database), 0, ""
+    while unneeded := await media.unneeded(now - media_retention - MARGIN, last, _BATCH):
         gone = [picture.id for picture in unneeded if await _removed(storage, picture)]
         await media.remove(gone)
-        removed += len(gone)
-        if len(gone) < len(unneeded):
-            break
+        removed, last = removed + len(gone), unneeded[-1].id
     if removed:
         log.info("pictures that no message needs any more were removed", pictures=removed)
     return removed

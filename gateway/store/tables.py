@@ -85,6 +85,7 @@ early_reports = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("smsbat", Text, nullable=False),
+    Column("upstream_id", Text, nullable=False),
     Column("report", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
@@ -133,7 +134,11 @@ callbacks_due = Index(
 callbacks_of_message = Index(
     "callbacks_of_message", callbacks.c.message, sqlite_where=text(_OWED), postgresql_where=text(_OWED)
 )
-callbacks_ended = Index("callbacks_ended", callbacks.c.state, callbacks.c.id)
+#: Without those that are owed: the database would otherwise look for a message's callbacks here.
+_ENDED = "state <> 'pending'"
+callbacks_ended = Index(
+    "callbacks_ended", callbacks.c.state, callbacks.c.id, sqlite_where=text(_ENDED), postgresql_where=text(_ENDED)
+)
 
 #: By SMSBAT's id, which is all that its reports name.
 _SENT = "upstream_id IS NOT NULL"

@@ -17,7 +17,7 @@ from gateway.wire.multipart import NO_FILES, File, FilePlan, Pairs, boundary_of,
 #: More fields than 10,000 phones and every parameter there is; a body of nothing but separators stops here.
 MAX_FIELDS = 20_000
 #: .NET's text writers put it before everything.
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 
 Values = dict[bytes, list[bytes]]
 
@@ -58,7 +58,7 @@ def read_fields(query: bytes, content_type: bytes, body: bytes, files: FilePlan 
     values = parse_urlencoded(query) if query else {}
     if not body:
         return Fields(values)
-    posted, is_json = _read_body(body.removeprefix(_BOM))
+    posted, is_json = _read_body(body.removeprefix(BOM))
     return Fields(_merged(posted, values), is_json)
 
 

@@ -19,6 +19,8 @@ Pairs = list[tuple[bytes, bytes]]
 
 #: Generous: a form's parts have two or three headers, and a file name may be a long local path.
 _MAX_HEADERS, _MAX_HEADER_SIZE = 64, 65_536
+#: A header with options that is longer, or has more of them, is none that a client wrote.
+_LONGEST_HEADER, _MOST_OPTIONS = 8192, 32
 #: Bytes that a part counts for besides its own: 20,000 fill two megabytes.
 _PART = 100
 
@@ -66,7 +68,14 @@ def boundary_of(content_type: bytes) -> bytes | None:
     """The boundary of a multipart content type; ``None`` for any other, and for one without a boundary."""
     if content_type[:10].lower() != b"multipart/":
         return None
-    return parse_options_header(content_type)[1].get(b"boundary") or None
+    return _option(content_type, b"boundary") or None
+
+
+def _option(header: bytes, name: bytes) -> bytes | None:
+    """An option of a header; of one that no client writes, none: reading it would take its time."""
+    if len(header) > _LONGEST_HEADER or header.count(b";") > _MOST_OPTIONS:
+        return None
+    return parse_options_header(header)[1].get(name)
 
 
 class MultipartReader:
@@ -186,7 +195,7 @@ class _Collector:
         self._header_name = self._header_value = b""
 
     def headers_finished(self) -> None:
-        self._name = parse_options_header(self._disposition)[1].get(b"name")
+        self._name = _option(self._disposition, b"name")
         if self._name in self.files:
             raise ValueError("one file a name")
         limit = self._plan.limits.get(self._name) if self._name else None

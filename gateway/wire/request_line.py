@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) +(\S.*?) (HTTP/\d\.\d\r?\n)", re.DOTALL)
-_TO_ESCAPE = re.compile(rb"[ \x80-\xff]")
+_TO_ESCAPE = re.compile(rb"[ \x80-\xff]+")
+_ESCAPED = [b"%%%02X" % byte for byte in range(256)]
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 #: What absolute addresses have before the path; which host it was, the Host header tells.
 _AUTHORITY = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
@@ -58,7 +59,7 @@ def repair(line: bytes) -> bytes:
     target = match[2][authority.end() :] if authority else match[2]
     if not target.startswith((b"/", b"*")):
         target = b"/" + target
-    target = _TO_ESCAPE.sub(lambda byte: b"%%%02X" % byte[0][0], target)
+    target = _TO_ESCAPE.sub(lambda run: b"".join([_ESCAPED[byte] for byte in run[0]]), target)
     return b"%b %b %b" % (match[1], target, match[3])
 
 

@@ -17,6 +17,7 @@ def upgrade() -> None:
         "early_reports",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("smsbat", sa.Text, nullable=False),
+        sa.Column("upstream_id", sa.Text, nullable=False),
         sa.Column("report", sa.Text, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
     )
@@ -66,7 +67,7 @@ def _callbacks() -> None:
     )
     _partial_index("callbacks_due", "callbacks", ["account", "dialect", "due_at"], "state = 'pending'")
     _partial_index("callbacks_of_message", "callbacks", ["message"], "state = 'pending'")
-    op.create_index("callbacks_ended", "callbacks", ["state", "id"])
+    _partial_index("callbacks_ended", "callbacks", ["state", "id"], "state <> 'pending'")
 
 
 def _partial_index(name: str, table: str, columns: list[str], condition: str) -> None:
