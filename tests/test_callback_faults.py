@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import socket
 import statistics
+import threading
 import time
 from collections import Counter
 from functools import partial
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,7 +26,7 @@ from gateway.listener import bind, listening
 from gateway.mapping.callbacks import CallbackFormat, CallbackTarget, Facts
 from gateway.mapping.loader import Plan
 from gateway.outbound.callbacks import CallbackDispatcher
-from gateway.outbound.web import WebClient
+from gateway.outbound.web import NoWebAnswer, WebAnswer, WebClient
 from gateway.store.callbacks import CallbackStore, callback_row, insert_callbacks
 from gateway.store.database import Database
 from gateway.store.engine import open_engine
@@ -184,3 +187,68 @@ def _told_all(sandbox: RunningSandbox, sent: list[str]) -> bool:
 def _id_of(record: dict[str, Any]) -> str:
     words: str = record["told"]
     return words.partition("msg_id=")[2].partition("&")[0]
+
+
+def served(*answers: bytes) -> tuple[str, list[bytes]]:
+    """A server that gives these raw answers, one a connection; its address and the heads of what it was sent."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    seen: list[bytes] = []
+
+    def serve() -> None:
+        for answer in answers:
+            connection, _ = listener.accept()
+            seen.append(connection.recv(65536))
+            connection.sendall(answer)
+            connection.close()
+        listener.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return "http://{}:{}".format(*listener.getsockname()), seen
+
+
+async def posted(url: str, times: int) -> list[WebAnswer | NoWebAnswer]:
+    web = WebClient()
+    try:
+        return [await web.send("POST", f"{url}/{number}", True, "text/plain", b"x") for number in range(times)]
+    finally:
+        await web.aclose()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nxx",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        b"HTTP/1.1 200 OK\r\nX-Notice: " + b"n" * 20_000 + b"\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+def test_a_200_is_a_200_whatever_its_body(answer: bytes) -> None:
+    url, _ = served(answer)
+    assert asyncio.run(posted(url, 1)) == [WebAnswer(200)]
+
+
+def test_no_partner_gets_the_cookies_of_another() -> None:
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n"
+    cookie = head + b"Set-Cookie: id=1; Path=/\r\nSet-Cookie: a=\xff\r\n\r\n"
+    url, seen = served(cookie, cookie)
+    assert asyncio.run(posted(url, 2)) == [WebAnswer(200)] * 2
+    assert [b"cookie" in head.lower() for head in seen] == [False, False]
+
+
+def test_credentials_in_an_address_are_sent_as_such() -> None:
+    url, seen = served(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    assert asyncio.run(posted(url.replace("://", "://user:pass@"), 1)) == [WebAnswer(200)]
+    assert b"authorization: basic dXNlcjpwYXNz" in seen[0].lower().replace(b"dxnlcjpwyxnz", b"dXNlcjpwYXNz")
+
+
+def test_a_dead_partners_backlog_does_not_slow_the_reading_of_anothers(tmp_path: Path) -> None:
+    """The database looks for a message's earlier callbacks by the message, not among all that is owed."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'gateway.db'}")
+    migrate(engine)
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
+    CallbackStore(Database(engine, None))._due("shop", "messagio", 0, 10, [])  # type: ignore[arg-type]
+    with engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statements[-1]}", ("shop", "messagio", 0, 10, 0)).all()
+    assert any("callbacks_of_message (message=?" in row[3] for row in plan), plan
+    engine.dispose()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import threading
 import time
 import urllib.request
 from collections import Counter
@@ -224,6 +226,33 @@ def test_refused_after_the_client_stopped_waiting(tmp_path: Path) -> None:
                 eventually(lambda: partner.told == [delivery(message, "undelivered", rejected)])
 
 
+def test_reports_of_other_software_under_the_same_login_keep_nobody_waiting(tmp_path: Path) -> None:
+    with partnership(tmp_path) as partner:
+        foreign = [{"messageId": f"foreign-{number}", "deliverystatus": "delivered"} for number in range(600)]
+        assert partner.hook(json.dumps(foreign).encode()) == 200
+        upstream = str(1546807 + len(partner.sandbox.received) + 1)
+        assert partner.hook_json(messageId=upstream, deliverystatus="delivered") == 200
+        message = partner.send("380500000419")
+        eventually(lambda: partner.told == [delivery(message)])
+
+
+def test_a_report_by_our_own_id_before_the_receipt_is_the_end_of_asking(tmp_path: Path) -> None:
+    """SMSBAT took the call and its answer was lost; the webhook is quicker than the next try."""
+    with partnership(tmp_path, hooked=True) as partner:
+        raw = get(signed(phone="99908000420", txt="hello", dlr="1", sending_method="viber"))
+        sent: list[str] = []
+        client = threading.Thread(target=lambda: sent.append(exchange(partner.address, raw).message_ids[0][1]))
+        client.start()
+        item = eventually(lambda: [each for each in partner.sandbox.received if each["to"] == "99908000420"])[0]
+        assert partner.hook_form(msg_id=item["customerMessageId"], status="delivered") == 200
+        client.join()
+        eventually(lambda: partner.told == [delivery(sent[0])])
+        with sqlite3.connect(tmp_path / "gateway.db") as database:
+            query = "SELECT state, status, check_at FROM messages"
+            eventually(lambda: database.execute(query).fetchone() == ("submitted", "delivered", None))
+        database.close()
+
+
 # The hook's door
 
 
@@ -248,6 +277,10 @@ def test_a_hook_admits_only_its_secret_and_its_networks(tmp_path: Path) -> None:
         (b"\xff\xfe", 400),
         (b'{"messageId": 1, "deliverystatus": "something new"}', 200),
         (b'[{"messageId": 1, "deliverystatus": "delivered"}]', 200),
+        (b'\xef\xbb\xbf{"messageId": 1, "deliverystatus": "delivered"}', 200),
+        (b'[{"messageId": 1, "deliverystatus": "delivered"}, {"ping": 1}, {}]', 200),
+        (b'{"messageId": ' + b"[" * 900 + b"]" * 900 + b', "deliverystatus": "delivered"}', 400),
+        (b"[" + b",".join([b'{"messageId": 1, "deliverystatus": "delivered"}'] * 1001) + b"]", 400),
         (b'{"idUuid": "u-1", "alphaName": "Nobody", "phoneNumber": "1", "text": "hi"}', 200),
     ],
 )

@@ -227,6 +227,7 @@ def test_what_was_accepted_goes_on_after_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_message_is_not_sent_after_its_time(tmp_path: Path) -> None:
+    """An earlier life of the gateway may have sent it: so it counts as one of which nothing is known."""
     address = free_address()
     with running_gateway(tmp_path, f"http://{address}", wait=0.1) as gateway:
         assert send(gateway, "380500000212", dlr_timeout="60").text == OK
@@ -234,7 +235,7 @@ def test_a_message_is_not_sent_after_its_time(tmp_path: Path) -> None:
         database.execute("UPDATE messages SET expires_at = accepted_at")
     database.close()
     with running_sandbox(address) as sandbox, running_gateway(tmp_path, f"http://{address}"):
-        eventually(lambda: stored(tmp_path, "380500000212")[0] == "expired")
+        eventually(lambda: stored(tmp_path, "380500000212")[0] == "unpaired")
         assert sandbox.received == []
 
 
