@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test lint lock schema bench clean
+.PHONY: run test kills lint lock schema bench clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/smsbat-gateway demo $(ARGS)
 
 test: $(VENV)/dev.stamp
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+# The long form of the crash test: the gateway is killed a hundred times while reports go out.
+kills: $(VENV)/dev.stamp
+	GATEWAY_TEST_KILLS=100 $(BIN)/pytest -s tests/test_callback_faults.py -k kills $(ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

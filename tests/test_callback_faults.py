@@ -25,9 +25,10 @@ from gateway.core.schedule import Schedule, Step
 from gateway.listener import bind, listening
 from gateway.mapping.callbacks import CallbackFormat, CallbackTarget, Facts
 from gateway.mapping.loader import Plan
+from gateway.mapping.schema import CallbackSection
 from gateway.outbound.callbacks import CallbackDispatcher
 from gateway.outbound.web import NoWebAnswer, WebAnswer, WebClient
-from gateway.store.callbacks import CallbackStore, callback_row, insert_callbacks
+from gateway.store.callbacks import CallbackState, CallbackStore, callback_row, insert_callbacks
 from gateway.store.database import Database
 from gateway.store.engine import open_engine
 from gateway.store.migrations import migrate
@@ -141,6 +142,65 @@ def test_a_partner_that_never_answers_delays_nobody(tmp_path: Path, capsys: pyte
     with capsys.disabled():
         print(f"\n  p99 of 50 partners: {alone * 1000:.1f} ms, beside one that is dead {beside * 1000:.1f} ms")
     assert beside < 3 * alone, "a dead partner holds up the others"
+
+
+class Clock:
+    """A clock that stands until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+
+async def walked(folder: Path, plan: Plan, answer: int) -> tuple[list[int], CallbackState]:
+    """The minutes at which a script that always answers so is told, and how it ends; the clock is set, not waited for."""
+    callbacks = plan.dialects["messagio"].callbacks
+    assert callbacks is not None
+    engine = open_engine(f"sqlite:///{folder / 'gateway.db'}")
+    migrate(engine)
+    writer, web, clock, told = GroupCommitWriter(engine), WebClient(), Clock(), [0]
+    begin, bound = clock.now, bind(ANY_PORT)
+
+    async def script(request: Request) -> Response:
+        told[0] += 1
+        return Response("", answer)
+
+    section = CallbackSection(url="http://{}:{}/".format(*bound_name(bound)), private=True)
+    store = CallbackStore(Database(engine, writer))
+    dispatcher = CallbackDispatcher(
+        store, [callbacks.target("shop", "messagio", section.url, section)], web, clock, lambda: 0.5
+    )
+    row = callback_row(Facts("delivery", "id-1", status="delivered"), "shop", "messagio", begin)
+    await writer.run(lambda connection: insert_callbacks(connection, [row]))
+    minutes: list[int] = []
+    async with listening(Starlette(routes=[Route("/", script, methods=["POST"])]), [bound]):
+        dispatcher.start()
+        while True:
+            minutes.append((clock.now - begin) // 60_000)
+            while not (found := await store.listed([*CallbackState], None, 1)) or found[0].tries < len(minutes):
+                await asyncio.sleep(0.001)
+            if found[0].state is not CallbackState.PENDING:
+                break
+            assert await store.due("shop", "messagio", found[0].due_at - 1, 10, []) == []
+            clock.now = found[0].due_at
+            dispatcher.wake([("shop", "messagio")])
+        await dispatcher.stop()
+        await web.aclose()
+    await writer.close()
+    engine.dispose()
+    assert told[0] == len(minutes)
+    return minutes, found[0].state
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"), [(500, "dead"), (302, "dead"), (404, "refused"), (400, "refused"), (200, "done")]
+)
+def test_a_day_of_the_legacy_schedule(tmp_path: Path, answer: int, state: str) -> None:
+    plan = plan_for(tmp_path / "plan", "http://127.0.0.1:1")
+    repeats = [5, 10, 15, *range(30, 121, 15), *range(150, 1441, 30)] if state == "dead" else []
+    assert asyncio.run(walked(tmp_path, plan, answer)) == ([0, *repeats], CallbackState(state))
 
 
 def test_kills_while_a_thousand_messages_are_delivered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
