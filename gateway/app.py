@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
+from gateway.clock import now_ms
 from gateway.console.operator import operator_app
 from gateway.errors import Refusal, StoreUnavailable
 from gateway.inbound.album import Album
@@ -149,7 +149,7 @@ def _run_beside(stack: contextlib.AsyncExitStack, work: Coroutine[Any, Any, None
 async def _sweeping(database: Database, storage: PictureStorage, retention: int) -> None:
     while True:
         try:
-            await sweep(database, storage, time.time_ns() // 1_000_000, retention)
+            await sweep(database, storage, now_ms(), retention)
         except (StoreUnavailable, OSError) as error:
             log.error("what is kept too long can't be removed yet", error=str(error))
         except Exception:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gateway.clock import now_ms
 from gateway.store.callbacks import Callback, CallbackState, CallbackStore
 from gateway.store.database import Database
 from gateway.store.engine import open_engine
@@ -35,7 +35,7 @@ def list_callbacks(database: str, states: Collection[CallbackState], account: st
 
 def retry_callbacks(database: str, ids: Collection[int] | None, account: str | None) -> None:
     """Owe ended callbacks again; a running gateway sends them within seconds."""
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     count = _with(database, lambda opened: CallbackStore(opened).retry(ids, account, now))
     _print(f"{count} callback(s) will be sent again.")
 

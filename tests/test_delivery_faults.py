@@ -14,7 +14,7 @@ import pytest
 from starlette.requests import Request
 
 from gateway.mapping.accounts import SmsbatLogin
-from gateway.mapping.schema import Credential
+from gateway.mapping.schema.accounts import Credential
 from gateway.outbound.client import NoAnswer, SmsbatClient
 from gateway.sandbox.behaviour import Fault
 from gateway.sandbox.smsbat import Sandbox

@@ -12,7 +12,7 @@ from gateway.core.lifecycle import FAILED, FINAL, INTERIM, Status, steps
 from gateway.core.schedule import MINUTE, Schedule, Step
 from gateway.mapping.callbacks import CallbackPlan
 from gateway.mapping.loader import Plan
-from gateway.mapping.schema import CallbackSection
+from gateway.mapping.schema.callbacks import CallbackSection
 from tests.support.servers import plan_for
 
 REPORTED = st.lists(st.sampled_from(Status), max_size=12)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.core.messages import Content, Otp
 from gateway.mapping.loader import Plan, load
 from gateway.mapping.otp import NotOtp, OtpRules, compile_rules
-from gateway.mapping.schema import OtpSection, OtpText
+from gateway.mapping.schema.common import OtpSection, OtpText
 from gateway.mapping.source import MappingError, read_source
 from gateway.settings import Address
 from tests.support.process import gateway_process

@@ -13,7 +13,7 @@ import pytest
 from alembic.command import upgrade
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, event, inspect, text
+from sqlalchemy import Connection, Engine, event, inspect, text
 
 from gateway.core.messages import Content, Outcome, Receipt, State
 from gateway.errors import ConfigurationError, RowRefused, StoreUnavailable
@@ -197,3 +197,23 @@ def test_migration_from_each_earlier_version_keeps_what_is_there(tmp_path: Path)
             assert [(each.id, each.content) for each in found] == [("id-1", Content("hello"))]
 
         run(engine, scenario)
+
+
+def test_what_reads_before_it_writes_bears_another_process_that_writes(engine: Engine, tmp_path: Path) -> None:
+    """An operator's command and a running gateway share the file: neither's work is refused for the other's."""
+
+    async def scenario(store: MessageStore) -> None:
+        await store.accept([message(1)], "main")
+
+        def work(connection: Connection) -> int:
+            count = connection.scalar(text("SELECT count(*) FROM messages")) or 0
+            other = sqlite3.connect(tmp_path / "data" / "gateway.db", timeout=0)
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("UPDATE messages SET sender = 'other'")
+            other.close()
+            connection.execute(text("UPDATE messages SET sender = 'ours'"))
+            return count
+
+        assert await store._database.writer.run(work) == 1
+
+    run(engine, scenario)

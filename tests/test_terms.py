@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from gateway.core.messages import Outcome, Receipt
-from gateway.mapping.schema import RateSection
+from gateway.mapping.schema.accounts import RateSection
 from gateway.settings import Address
 from gateway.store.admission import Terms
 from gateway.store.messages import MessageStore, Settled

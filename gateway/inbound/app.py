@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from gateway.clock import now_ms
 from gateway.core.ids import MessageIds
 from gateway.errors import Refusal, StoreUnavailable
 from gateway.inbound.album import Album
@@ -100,7 +101,7 @@ class LegacyApp:
     async def _perform(self, exchange: Exchange) -> Answer:
         assert exchange.identity is not None
         assert exchange.endpoint is not None
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
         pictures = exchange.pictures
         addresses = await self._album.addresses(pictures, exchange.identity.account.name, now) if pictures else {}
         exchange.build(addresses.get, now, lambda: self._ids.new(now))

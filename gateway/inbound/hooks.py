@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import structlog
 
+from gateway.clock import now_ms
 from gateway.core.lifecycle import Reply, Report
 from gateway.errors import Refusal, StoreUnavailable
 from gateway.inbound.body import App, Body, ClientGone, Receive, Send
@@ -71,7 +71,7 @@ class HookApp:
 
     async def _take(self, hook: Hook, content: bytes) -> None:
         account = hook.account
-        told = self._plan.read(content, time.time_ns() // 1_000_000)
+        told = self._plan.read(content, now_ms())
         reports = [each for each in told if isinstance(each, Report)]
         for start in range(0, len(reports), _AT_ONCE):
             await self._reports.report(reports[start : start + _AT_ONCE], account.smsbat)

@@ -7,6 +7,7 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 
+from gateway.clock import now_ms
 from gateway.core.lifecycle import Report, Status
 from gateway.core.messages import ACCEPTED, Message, Outcome, Receipt
 from gateway.errors import Refusal
@@ -60,7 +61,7 @@ class SendOperation:
         answer = exchange.settle(receipts)
         refused = [message for message, receipt in zip(messages, receipts, strict=True) if receipt.refused]
         if refused and exchange.refusal is None:
-            now = time.time_ns() // 1_000_000
+            now = now_ms()
             told = [Report(Status.REJECTED, now, id=message.id) for message in refused]
             await self._reports.report_surely(told, self._smsbat(exchange))
         return answer

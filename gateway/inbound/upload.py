@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+from gateway.clock import now_ms
 from gateway.inbound.album import Album
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
@@ -21,6 +20,6 @@ class UploadOperation:
         assert exchange.endpoint.picture is not None
         assert exchange.identity is not None
         upload = exchange.endpoint.picture.evaluate(exchange.values)
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
         picture = await self._album.keep(upload, exchange.identity.account.name, now)
         return exchange.accept({"picture.id": picture.id})

@@ -11,16 +11,9 @@ from urllib.parse import urlsplit
 
 from gateway.mapping.callbacks import CallbackPlan, CallbackTarget
 from gateway.mapping.otp import NO_OTP, OtpRules, OtpTemplates, compile_rules
-from gateway.mapping.schema import (
-    AccountSection,
-    AccountsFile,
-    CallbackSection,
-    Credential,
-    Login,
-    OtpSection,
-    RateSection,
-    SmsFallback,
-)
+from gateway.mapping.schema.accounts import AccountSection, AccountsFile, Credential, Login, RateSection
+from gateway.mapping.schema.callbacks import CallbackSection
+from gateway.mapping.schema.common import OtpSection, SmsFallback
 from gateway.mapping.secrets import BadSecret, is_reference, resolve_secret
 from gateway.mapping.source import Problem, Source, Where, did_you_mean
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.mapping.schema import Answer as AnswerSection
+from gateway.mapping.schema.dialect import Answer as AnswerSection
 from gateway.mapping.source import Where
 from gateway.mapping.values import Compiler, Holds, Scope, Value
 from gateway.wire.forms import Fields

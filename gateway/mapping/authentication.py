@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gateway.errors import Refusal
 from gateway.mapping.accounts import Identity
-from gateway.mapping.schema import DialectFile
+from gateway.mapping.schema.dialect import DialectFile
 from gateway.wire.forms import Fields, unescape
 from gateway.wire.signatures import matches, md5_signature
 

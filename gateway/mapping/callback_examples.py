@@ -10,7 +10,7 @@ from gateway.core.lifecycle import Reply, Report, steps
 from gateway.mapping.callbacks import Facts
 from gateway.mapping.dialect import DialectPlan
 from gateway.mapping.hooks import HookPlan, NotTold
-from gateway.mapping.schema import CallbackExample
+from gateway.mapping.schema.callbacks import CallbackExample
 from gateway.mapping.source import Problem, Where
 from gateway.mapping.telling import of_reply, of_status
 

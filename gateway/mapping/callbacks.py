@@ -8,7 +8,13 @@ from typing import Any, Literal
 
 from gateway.core.lifecycle import Status
 from gateway.core.schedule import Schedule, Step
-from gateway.mapping.schema import CallbackBody, CallbackFormatSection, Callbacks, CallbackSection, ScheduleSection
+from gateway.mapping.schema.callbacks import (
+    CallbackBody,
+    CallbackFormatSection,
+    Callbacks,
+    CallbackSection,
+    ScheduleSection,
+)
 from gateway.mapping.source import Where
 from gateway.mapping.values import Compiler, Evaluate
 from gateway.wire.forms import urlencoded

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.mapping.dialect import DialectPlan
-from gateway.mapping.schema import Parameter
+from gateway.mapping.schema.dialect import Parameter
 from gateway.mapping.source import Problem, did_you_mean
 
 

@@ -15,7 +15,7 @@ from gateway.mapping.authentication import Authenticator
 from gateway.mapping.callbacks import CallbackPlan, compile_callbacks
 from gateway.mapping.otp import NotOtp
 from gateway.mapping.parameters import ParameterCheck, Reading, compile_parameter
-from gateway.mapping.schema import DialectFile, Endpoint
+from gateway.mapping.schema.dialect import DialectFile, Endpoint
 from gateway.mapping.source import Problem, Source, Where
 from gateway.mapping.values import Compiler, Evaluate, Holds, Scope, Value
 from gateway.wire.forms import Fields

@@ -12,7 +12,7 @@ from gateway.mapping.answers import Answer
 from gateway.mapping.dialect import DialectPlan
 from gateway.mapping.exchange import Exchange, FindPicture, fields_of
 from gateway.mapping.otp import compile_rules
-from gateway.mapping.schema import Example
+from gateway.mapping.schema.dialect import Example
 from gateway.mapping.source import Problem, Where
 from gateway.mapping.upstream import UpstreamPlan
 from gateway.wire.raw_http import NO_HOST, NotHttp, Request, read_request

@@ -10,7 +10,7 @@ import orjson
 
 from gateway.core.lifecycle import Reply, Report, Status
 from gateway.core.messages import only_digits
-from gateway.mapping.schema import Hooks, Legs
+from gateway.mapping.schema.upstream import Hooks, Legs
 from gateway.mapping.source import Where
 from gateway.mapping.values import Compiler, Evaluate, Holds
 from gateway.wire.forms import BOM, Fields, TooManyFields, parse_urlencoded

@@ -14,20 +14,23 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.mapping import schema
 from gateway.mapping.accounts import Accounts, compile_accounts
 from gateway.mapping.callback_examples import failed_callbacks
 from gateway.mapping.coverage import uncovered
 from gateway.mapping.dialect import DialectPlan, compile_dialect
 from gateway.mapping.examples import failed_examples
+from gateway.mapping.schema import MappingFile
+from gateway.mapping.schema.accounts import AccountsFile
+from gateway.mapping.schema.dialect import DialectFile
+from gateway.mapping.schema.upstream import UpstreamFile
 from gateway.mapping.source import MappingError, Origin, Problem, Source, did_you_mean, read_source
 from gateway.mapping.upstream import UpstreamPlan, compile_upstream
 
 #: Files of this ending show what may be written; they are checked for form and never loaded.
 EXAMPLE_ENDING = ".example.yaml"
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
-_FILE: TypeAdapter[schema.MappingFile] = TypeAdapter(schema.MappingFile)
-_KINDS = {"dialect": schema.DialectFile, "upstream": schema.UpstreamFile, "accounts": schema.AccountsFile}
+_FILE: TypeAdapter[MappingFile] = TypeAdapter(MappingFile)
+_KINDS = {"dialect": DialectFile, "upstream": UpstreamFile, "accounts": AccountsFile}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.core.messages import Content, Otp
-from gateway.mapping.schema import OtpSection, OtpTemplateSection, OtpText
+from gateway.mapping.schema.common import OtpSection, OtpText
+from gateway.mapping.schema.upstream import OtpTemplateSection
 from gateway.mapping.source import Problem, Source, Where, did_you_mean
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import Refusal
-from gateway.mapping.schema import Parameter
+from gateway.mapping.schema.dialect import Parameter
 from gateway.mapping.source import Where
 from gateway.mapping.values import Compiler, Holds, Scope
 from gateway.wire.forms import Fields

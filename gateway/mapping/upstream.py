@@ -13,7 +13,7 @@ from gateway.core.messages import Concern, Content, Message, Otp, Outcome, Recei
 from gateway.mapping.accounts import Account
 from gateway.mapping.hooks import HookPlan, compile_hooks
 from gateway.mapping.otp import OtpTemplates, compile_templates
-from gateway.mapping.schema import Receipts, UpstreamErrors, UpstreamFile
+from gateway.mapping.schema.upstream import Receipts, UpstreamErrors, UpstreamFile
 from gateway.mapping.source import Problem, Source, Where
 from gateway.mapping.values import Compiler, Holds, Leaf, Value
 from gateway.wire.forms import Fields

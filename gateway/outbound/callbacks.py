@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 import structlog
 
+from gateway.clock import now_ms
 from gateway.errors import StoreUnavailable
 from gateway.mapping.callbacks import CallbackTarget
 from gateway.outbound.web import NoWebAnswer, WebAnswer, WebClient
@@ -32,11 +32,6 @@ _STOP_TIMEOUT = 5.0
 _RETRY = 1.0
 #: Statuses of an answer that mean that the partner has it; others among the schedule's stop codes mean that it won't.
 _HAS_IT = range(200, 300)
-
-
-def now_ms() -> int:
-    """Milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
 
 
 class CallbackDispatcher:

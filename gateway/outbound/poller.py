@@ -10,6 +10,7 @@ from typing import TypeGuard
 
 import structlog
 
+from gateway.clock import now_ms
 from gateway.core.budget import CallBudget
 from gateway.core.lifecycle import FINAL, Report, Status
 from gateway.core.retry import backoff
@@ -31,11 +32,6 @@ _PAUSE = 1.0
 _TROUBLE = 5.0
 #: Milliseconds after a message's time, when it counts as over although SMSBAT could not be asked.
 _OUTER_BOUND = 86_400_000
-
-
-def now_ms() -> int:
-    """Milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
 
 
 class Poller:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from gateway.clock import now_ms
 from gateway.core.lifecycle import Reply, Report
 from gateway.errors import StoreUnavailable
 from gateway.outbound.callbacks import CallbackDispatcher
@@ -74,7 +75,7 @@ class Reports:
             await self._early.wait()
             self._early.clear()
             try:
-                applied = await self.store.apply_early(time.time_ns() // 1_000_000)
+                applied = await self.store.apply_early(now_ms())
                 pause = PAUSE if applied.owed else min(LONGEST_PAUSE, pause * 2)
                 self.follow(applied)
             except StoreUnavailable as error:

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from gateway.clock import now_ms
 from gateway.core.budget import CallBudget
 from gateway.core.messages import Message, Receipt, State
 from gateway.core.retry import Breaker, Pause, backoff
@@ -38,11 +39,6 @@ RETRY_DELAY = 1.0
 #: Seconds after which the clock is asked again whether held messages are due.
 LONGEST_ALARM = 60.0
 _NOTHING_READ = Reading([], exhausted=False)
-
-
-def now_ms() -> int:
-    """Milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
 
 
 class Sender:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Executable, bindparam, delete, insert, select, update
 
 from gateway.core.messages import Message, State
-from gateway.mapping.schema import RateSection
+from gateway.mapping.schema.accounts import RateSection
 from gateway.store.tables import media, messages, rates, repeats
 from gateway.store.writer import Rows
 

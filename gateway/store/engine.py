@@ -48,7 +48,9 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
-        # The driver's own way of beginning only before writes would leave reads outside of transactions.
-        connection.exec_driver_sql("BEGIN")
+        # The driver's own way of beginning only before writes would leave reads outside of transactions. Who writes
+        # says so at once: a transaction that reads first is refused when another process writes in between.
+        writing = connection.get_execution_options().get("writing", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine

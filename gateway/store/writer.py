@@ -47,7 +47,7 @@ class GroupCommitWriter:
     """Writes rows durably. Use from one event loop."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._engine = engine.execution_options(writing=True)
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Write | _Work | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
