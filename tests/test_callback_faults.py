@@ -74,7 +74,7 @@ class Partners:
 
 
 async def latencies(folder: Path, words: CallbackFormat, with_dead: bool) -> list[float]:
-    """Seconds from the commit of each of 1,000 callbacks to 50 scripts until it is told."""
+    """Seconds from the commit of each of 600 callbacks to 50 scripts until it is told."""
     engine = open_engine(f"sqlite:///{folder / f'{with_dead}.db'}")
     migrate(engine)
     writer, web, partners, bound, dead = (
@@ -95,7 +95,7 @@ async def latencies(folder: Path, words: CallbackFormat, with_dead: bool) -> lis
         if with_dead:
             await owe(writer, dispatcher, ["dead"] * 500)
         started: list[float] = []
-        for _ in range(20):
+        for _ in range(15):
             started += [time.perf_counter()] * len(names)
             await owe(writer, dispatcher, names)
             expected = len(started)
@@ -107,7 +107,8 @@ async def latencies(folder: Path, words: CallbackFormat, with_dead: bool) -> lis
         await web.aclose()
     await writer.close()
     engine.dispose()
-    return [told - asked for told, asked in zip(at, started, strict=True)]
+    # The first rounds open the connections of all.
+    return [told - asked for told, asked in zip(at, started, strict=True)][3 * len(names) :]
 
 
 async def owe(writer: GroupCommitWriter, dispatcher: CallbackDispatcher, names: list[str]) -> None:
@@ -141,7 +142,7 @@ def test_a_partner_that_never_answers_delays_nobody(tmp_path: Path, capsys: pyte
     alone, beside = min(p99[False]), min(p99[True])
     with capsys.disabled():
         print(f"\n  p99 of 50 partners: {alone * 1000:.1f} ms, beside one that is dead {beside * 1000:.1f} ms")
-    assert beside < 3 * alone, "a dead partner holds up the others"
+    assert beside < 2 * alone, "a dead partner holds up the others"
 
 
 class Clock:

@@ -26,6 +26,7 @@ log = structlog.get_logger("gateway.poller")
 
 #: Reads without an answer yet; at SMSBAT's limit of 50 a second an answer may take a third of a second.
 IN_FLIGHT = 16
+_PACE = 0.94
 _BATCH = 100
 #: Seconds between looks for messages that are due, and after trouble.
 _PAUSE = 1.0
@@ -43,8 +44,8 @@ class Poller:
         self._accounts = accounts
         self._reports = reports
         self._client = SmsbatClient(login, hooks.read_path, IN_FLIGHT)
-        # One at a time, evenly: a burst at SMSBAT's limit would be over it.
-        self._budget = CallBudget(login.settings.reads_per_second, 1, IN_FLIGHT)
+        # One at a time, evenly, and a little slower than allowed: reads can bunch up on their way.
+        self._budget = CallBudget(login.settings.reads_per_second * _PACE, 1, IN_FLIGHT)
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._failures = 0
         self._pause_until = 0.0
