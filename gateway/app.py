@@ -32,16 +32,14 @@ from gateway.outbound.sender import Sender
 from gateway.outbound.web import WebClient
 from gateway.settings import Settings, addresses
 from gateway.store.callbacks import CallbackStore
-from gateway.store.database import Database
+from gateway.store.database import Database, opened
 from gateway.store.engine import open_engine
 from gateway.store.media import MediaStore
 from gateway.store.messages import MessageStore
-from gateway.store.migrations import migrate
 from gateway.store.ownership import sole_ownership
 from gateway.store.pictures import PictureStorage, open_storage
 from gateway.store.reports import ReportStore
 from gateway.store.retention import sweep
-from gateway.store.writer import GroupCommitWriter
 from gateway.tls import Certificate
 
 log = structlog.get_logger("gateway.app")
@@ -160,14 +158,8 @@ async def _sweeping(database: Database, storage: PictureStorage, retention: int)
 @contextlib.asynccontextmanager
 async def _database(address: str) -> AsyncIterator[Database]:
     engine = open_engine(address)
-    async with sole_ownership(engine):
-        await asyncio.to_thread(migrate, engine)
-        writer = GroupCommitWriter(engine)
-        try:
-            yield Database(engine, writer)
-        finally:
-            await writer.close()
-            engine.dispose()
+    async with sole_ownership(engine), opened(engine) as database:
+        yield database
 
 
 async def _warn_of_orphans(store: MessageStore, plan: Plan) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.errors import ConfigurationError
-from gateway.sandbox.behaviour import numbers_help
+from gateway.sandbox.behaviour import numbers_help, scripts_help
 
 LOOPBACK = "127.0.0.1"
 
@@ -143,7 +143,7 @@ def explain(
     sys.exit(0 if run_explain(request, _settings(mappings=mappings).mappings, as_json) else 1)
 
 
-@app.command(epilog="Recipient numbers with a behaviour of their own:\n\n" + numbers_help())
+@app.command(epilog=f"Recipient numbers with a behaviour of their own:\n\n{numbers_help()}\n\n{scripts_help()}")
 def sandbox(
     port: Annotated[int, typer.Option(help="Port to listen on, on 127.0.0.1.")] = 8082,
     key: Annotated[str, typer.Option(help="API key that it accepts.")] = "sandbox-key",
@@ -159,8 +159,8 @@ def sandbox(
 ) -> None:
     """Start a stand-in SMSBAT. GET /sandbox/messages lists what it received, GET /sandbox/summary counts it.
 
-    POST /sandbox/tell tells the hook whatever is in the body. Partners' scripts are at /partner/ok, /partner/flaky-2,
-    /partner/500, /partner/slow, /partner/dead, /partner/redirect; GET /sandbox/partner lists what they were told.
+    POST /sandbox/tell tells the hook whatever is in the body. Partners' scripts are at /partner/ and one of the words
+    below; GET /sandbox/partner lists what they were told.
     """
     from gateway.sandbox.command import run_sandbox
 

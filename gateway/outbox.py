@@ -13,11 +13,9 @@ from rich.table import Table
 
 from gateway.clock import now_ms
 from gateway.store.callbacks import Callback, CallbackState, CallbackStore
-from gateway.store.database import Database
+from gateway.store.database import Database, opened
 from gateway.store.engine import open_engine
-from gateway.store.migrations import migrate
 from gateway.store.reports import ReportStore
-from gateway.store.writer import GroupCommitWriter
 
 Result = TypeVar("Result")
 #: Columns when the output is no terminal.
@@ -53,14 +51,8 @@ def list_replies(database: str, unmatched: bool, limit: int) -> None:
 
 def _with(address: str, work: Callable[[Database], Awaitable[Result]]) -> Result:
     async def whole() -> Result:
-        engine = open_engine(address)
-        await asyncio.to_thread(migrate, engine)
-        writer = GroupCommitWriter(engine)
-        try:
-            return await work(Database(engine, writer))
-        finally:
-            await writer.close()
-            engine.dispose()
+        async with opened(open_engine(address)) as database:
+            return await work(database)
 
     return asyncio.run(whole())
 

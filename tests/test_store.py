@@ -130,11 +130,11 @@ def test_a_database_in_trouble_says_so_without_quoting_rows(engine: Engine, tmp_
 
 def test_the_search_for_work_uses_its_own_small_index(engine: Engine) -> None:
     statements: list[tuple[str, Any]] = []
-    event.listen(
-        engine, "before_cursor_execute", lambda c, cursor, sql, params, *rest: statements.append((sql, params))
-    )
 
     async def scenario(store: MessageStore) -> None:
+        event.listen(
+            engine, "before_cursor_execute", lambda c, cursor, sql, params, *rest: statements.append((sql, params))
+        )
         await store.unsettled("main", NOW, 10)
 
     run(engine, scenario)

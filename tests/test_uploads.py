@@ -15,13 +15,11 @@ from urllib.parse import quote_from_bytes
 import pytest
 
 from gateway.core.pictures import Picture
-from gateway.store.database import Database
+from gateway.store.database import opened
 from gateway.store.engine import open_engine
 from gateway.store.media import MediaStore
-from gateway.store.migrations import migrate
 from gateway.store.pictures import FolderStorage, Spool
 from gateway.store.retention import MARGIN, sweep
-from gateway.store.writer import GroupCommitWriter
 from gateway.wire.images import image_format
 from tests.conftest import Setup
 from tests.support.process import gateway_process
@@ -271,23 +269,19 @@ def test_retention_counts_from_the_last_message_that_needs_a_picture(tmp_path: P
     day = 86_400_000
 
     async def scenario() -> None:
-        engine = open_engine(f"sqlite:///{tmp_path / 'gateway.db'}")
-        migrate(engine)
-        database, storage = Database(engine, GroupCommitWriter(engine)), FolderStorage(tmp_path / "media")
-        media = MediaStore(database)
-        for number, needed_until in enumerate([0, 5 * day]):
-            picture = Picture(str(number) * 64, "shop", "png", 8)
-            spool = storage.spool()
-            spool.write(PNG)
-            await media.add(picture, needed_until)
-            await storage.keep(spool, picture.name)
-            spool.close()
-        assert await sweep(database, storage, 7 * day, 7 * day) == 0
-        assert await sweep(database, storage, 7 * day + MARGIN + 1, 7 * day) == 1
-        assert [path.name for path in (tmp_path / "media").glob("*.png")] == ["1" * 64 + ".png"]
-        assert (await media.find(["0" * 64, "1" * 64])).keys() == {"1" * 64}
-        await database.writer.close()
-        engine.dispose()
+        async with opened(open_engine(f"sqlite:///{tmp_path / 'gateway.db'}")) as database:
+            storage, media = FolderStorage(tmp_path / "media"), MediaStore(database)
+            for number, needed_until in enumerate([0, 5 * day]):
+                picture = Picture(str(number) * 64, "shop", "png", 8)
+                spool = storage.spool()
+                spool.write(PNG)
+                await media.add(picture, needed_until)
+                await storage.keep(spool, picture.name)
+                spool.close()
+            assert await sweep(database, storage, 7 * day, 7 * day) == 0
+            assert await sweep(database, storage, 7 * day + MARGIN + 1, 7 * day) == 1
+            assert [path.name for path in (tmp_path / "media").glob("*.png")] == ["1" * 64 + ".png"]
+            assert (await media.find(["0" * 64, "1" * 64])).keys() == {"1" * 64}
 
     asyncio.run(scenario())
 

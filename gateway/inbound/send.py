@@ -40,7 +40,8 @@ class SendOperation:
         deadline = time.monotonic() + account.wait
         if account.repeats is None:
             fresh = await self._accept(exchange, account)
-            return await self._settled(exchange, fresh, await self._submit(sender, fresh, account, deadline))
+            receipts = await self._submit(sender, fresh, account, deadline)
+            return await self._settled(exchange, account, fresh, receipts)
         return await self._with_repeats(exchange, sender, account, deadline)
 
     async def _with_repeats(self, exchange: Exchange, sender: Sender, account: Account, deadline: float) -> Answer:
@@ -54,22 +55,19 @@ class SendOperation:
                 return exchange.settle([await asyncio.shield(each) if each else ACCEPTED for each in repeated])
             receipts = await self._submit(sender, fresh, account, deadline)
             announced.tell(fresh, receipts)
-            return await self._settled(exchange, fresh, receipts)
+            return await self._settled(exchange, account, fresh, receipts)
 
-    async def _settled(self, exchange: Exchange, messages: Sequence[Message], receipts: Sequence[Receipt]) -> Answer:
+    async def _settled(
+        self, exchange: Exchange, account: Account, messages: Sequence[Message], receipts: Sequence[Receipt]
+    ) -> Answer:
         """The answer; success although some messages were refused owes a report of each of those."""
         answer = exchange.settle(receipts)
         refused = [message for message, receipt in zip(messages, receipts, strict=True) if receipt.refused]
         if refused and exchange.refusal is None:
             now = now_ms()
             told = [Report(Status.REJECTED, now, id=message.id) for message in refused]
-            await self._reports.report_surely(told, self._smsbat(exchange))
+            await self._reports.report_surely(told, account.smsbat)
         return answer
-
-    @staticmethod
-    def _smsbat(exchange: Exchange) -> str:
-        assert exchange.identity is not None
-        return exchange.identity.account.smsbat
 
     async def _accept(self, exchange: Exchange, account: Account) -> list[Message]:
         """Store the messages, and return those that are new; those that repeat others take their ids."""

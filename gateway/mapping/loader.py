@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from pydantic_core import ErrorDetails
 from gateway.mapping.accounts import Accounts, compile_accounts
 from gateway.mapping.callback_examples import failed_callbacks
 from gateway.mapping.coverage import uncovered
-from gateway.mapping.dialect import DialectPlan, compile_dialect
+from gateway.mapping.dialect import DialectPlan, Place, compile_dialect
 from gateway.mapping.examples import failed_examples
 from gateway.mapping.schema import MappingFile
 from gateway.mapping.schema.accounts import AccountsFile
@@ -40,21 +39,24 @@ class Plan:
     dialects: Mapping[str, DialectPlan]
     upstream: UpstreamPlan
     accounts: Accounts
+    #: The most exact first.
+    places: tuple[tuple[Place, DialectPlan], ...]
+    fallback: DialectPlan
+
+    @classmethod
+    def of(cls, dialects: Mapping[str, DialectPlan], upstream: UpstreamPlan, accounts: Accounts) -> Plan:
+        """The plan of these files."""
+        places = [(place, plan) for plan in dialects.values() for place in plan.places]
+        places.sort(key=lambda each: (bool(each[0].host), len(each[0].path)), reverse=True)
+        sending = min(dialects.values(), key=lambda plan: (plan.takes_uploads, min(len(p.path) for p in plan.places)))
+        return cls(dialects, upstream, accounts, tuple(places), sending)
 
     def dialect_at(self, host: str, path: str) -> DialectPlan:
         """The dialect that answers there, whether it knows the path or not: a host name counts before a longer path.
 
         Where no dialect is, one that sends refuses in its own form all the same: the one whose places are widest.
         """
-        there = [
-            (bool(place.host), len(place.path), plan)
-            for plan in self.dialects.values()
-            for place in plan.places
-            if place.holds(host, path)
-        ]
-        if there:
-            return max(there, key=itemgetter(0, 1))[2]
-        return min(self.dialects.values(), key=lambda plan: (plan.takes_uploads, min(len(p.path) for p in plan.places)))
+        return next((plan for place, plan in self.places if place.holds(host, path)), self.fallback)
 
 
 def gets_pictures(dialects: Iterable[DialectPlan], accounts: Accounts) -> bool:
@@ -117,7 +119,7 @@ class _Loader:
         accounts = self._accounts(dialects, upstream)
         if self._problems or upstream is None or accounts is None:
             raise MappingError(self._problems)
-        return Plan(dialects, upstream, accounts)
+        return Plan.of(dialects, upstream, accounts)
 
     def dialects(self) -> tuple[list[DialectPlan], Accounts | None]:
         dialects, upstream = self._translation()

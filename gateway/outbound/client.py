@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -12,7 +11,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from gateway.mapping.accounts import SmsbatLogin
-from gateway.outbound.web import no_cookies
+from gateway.outbound.web import no_cookies, retry_after
 
 #: Seconds to get a connection; SMSBAT answers from nearby or not at all.
 CONNECT_TIMEOUT = 5.0
@@ -66,14 +65,8 @@ class SmsbatClient:
         except (httpx.HTTPError, aiohttp.ClientError, TimeoutError) as error:
             # The transport calls every lost connection a connect error; only its cause tells whether bytes went out.
             return NoAnswer(not isinstance(error.__cause__, _NOT_WRITTEN), type(error).__name__)
-        return Answered(response.status_code, response.content, _retry_after(response.headers))
+        return Answered(response.status_code, response.content, retry_after(response.headers))
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from ``Retry-After``; its date form is not documented for SMSBAT and counts as absent."""
-    value = headers.get("retry-after", "")
-    return float(value) if value.isascii() and value.isdigit() and len(value) < 6 else None

@@ -324,8 +324,10 @@ class Sender:
 
     async def _stored_with_reports(self, settled: list[tuple[Pending, Settled]]) -> bool:
         """A client that waits is told of a failure in its answer; the others are owed a report of it."""
-        owed = [each for pending, each in settled if each.failure and not pending.awaited]
-        others = [each for pending, each in settled if not (each.failure and not pending.awaited)]
+        owed: list[Settled] = []
+        others: list[Settled] = []
+        for pending, each in settled:
+            (owed if each.failure and not pending.awaited else others).append(each)
         return (not owed or await self._stored(owed, owed=True)) and (not others or await self._stored(others))
 
     async def _stored(self, settled: list[Settled], owed: bool = False) -> bool:

@@ -71,7 +71,7 @@ class WebClient:
         bare = url.copy_with(userinfo=None)
         async with self._clients[private].stream(method, bare, headers=headers, content=content, auth=auth) as response:
             await _drain(response)
-            return WebAnswer(response.status_code, _retry_after(response.headers))
+            return WebAnswer(response.status_code, retry_after(response.headers))
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -131,6 +131,7 @@ def _reason(error: BaseException | None) -> str:
     return names[0]
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from ``Retry-After``; its date form is rare and counts as absent."""
     value = headers.get("retry-after", "")
     return float(value) if value.isascii() and value.isdigit() and len(value) < 6 else None

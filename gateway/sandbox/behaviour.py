@@ -67,3 +67,20 @@ def numbers_help() -> str:
     """The table of numbers, a paragraph each."""
     texts = {**{prefix: text for prefix, (_, text) in NUMBERS.items()}, **LIVELY}
     return "\n\n".join(f"{prefix}…  {text}" for prefix, text in texts.items())
+
+
+#: What stands behind ``/partner/`` and what the script does; ``flaky-N`` refuses each body N times.
+SCRIPTS: dict[str, str] = {
+    "ok": "answers 200",
+    "slow": "answers 200 after three seconds",
+    "dead": "takes the request and never answers",
+    "flaky-2": "answers 500 the first two times it is told something, then 200",
+    "500": "answers 500, as any other number",
+    "404": "answers 404",
+    "redirect": "answers 302 to a script that answers 200",
+}
+
+
+def scripts_help() -> str:
+    """The table of partners' scripts, a paragraph each."""
+    return "Partners' scripts:\n\n" + "\n\n".join(f"/partner/{name}  {text}" for name, text in SCRIPTS.items())

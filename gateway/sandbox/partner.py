@@ -15,17 +15,6 @@ from starlette.routing import Route
 KEPT = 200_000
 SLOW_SECONDS = 3.0
 
-#: What stands behind ``/partner/`` and what the script does; ``flaky-N`` refuses each body N times.
-BEHAVIOURS = {
-    "ok": "answers 200",
-    "slow": "answers 200 after three seconds",
-    "dead": "takes the request and never answers",
-    "flaky-2": "answers 500 the first two times it is told something, then 200",
-    "500": "answers 500, as any other number",
-    "404": "answers 404",
-    "redirect": "answers 302 to a script that answers 200",
-}
-
 
 class Partner:
     """Every script of every partner. ``on_told`` is told of every request."""

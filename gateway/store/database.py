@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.errors import StoreUnavailable
+from gateway.store.migrations import migrate
 from gateway.store.writer import GroupCommitWriter
 
 Found = TypeVar("Found")
@@ -33,3 +35,15 @@ class Database:
             return await asyncio.get_running_loop().run_in_executor(_READERS, partial(query, *arguments))
         except (SQLAlchemyError, OSError) as error:
             raise StoreUnavailable(f"not read: {type(error).__name__}") from error
+
+
+@contextlib.asynccontextmanager
+async def opened(engine: Engine) -> AsyncIterator[Database]:
+    """A database in its present shape while the block runs; what waits to be written is written at its end."""
+    await asyncio.to_thread(migrate, engine)
+    writer = GroupCommitWriter(engine)
+    try:
+        yield Database(engine, writer)
+    finally:
+        await writer.close()
+        engine.dispose()

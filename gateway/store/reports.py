@@ -30,7 +30,7 @@ _ADVANCE = (
 _CHECKED = (
     update(messages)
     .where(messages.c.id == bindparam("_id"), messages.c.check_at.is_not(None))
-    .values(check_at=bindparam("_check_at"), checks=func.coalesce(messages.c.checks, 0) + 1)
+    .values(check_at=bindparam("_check_at"))
 )
 
 Targets = Mapping[tuple[str, str], CallbackTarget]
@@ -64,11 +64,11 @@ class ReportStore:
 
     async def apply(self, reports: Sequence[Report], smsbat: str) -> Applied:
         """Move messages of an SMSBAT login on; a report whose message is not known yet is kept for later."""
-        return await self._database.writer.run(lambda connection: self._apply(connection, reports, smsbat, keep=True))
+        return await self._database.writer.run(lambda connection: self._apply(connection, reports, smsbat))
 
     def apply_in(self, connection: Connection, reports: Sequence[Report]) -> Applied:
         """The same in a transaction of the writer that somebody else has begun, for messages that are known by id."""
-        return self._apply(connection, reports, None, keep=False)
+        return self._apply(connection, reports, None)
 
     async def apply_early(self, now: int) -> Applied:
         """Apply the reports that came before receipts which are stored by now; ``early`` is how many still wait."""
@@ -96,13 +96,13 @@ class ReportStore:
 
     # In the writer's thread
 
-    def _apply(self, connection: Connection, reports: Sequence[Report], smsbat: str | None, keep: bool) -> Applied:
+    def _apply(self, connection: Connection, reports: Sequence[Report], smsbat: str | None) -> Applied:
         applied = Applied()
         for report in reports:
             row = self._message_of(connection, report, smsbat)
             if row is not None:
-                applied.owed |= self.advance(connection, row, report)
-            elif keep:
+                applied.owed |= self._advance(connection, row, report)
+            elif smsbat is not None:
                 told = {"smsbat": smsbat, "upstream_id": report.upstream_id or "", "at": report.at}
                 connection.execute(insert(early_reports).values(**told, report=orjson.dumps(asdict(report)).decode()))
                 applied.early += 1
@@ -119,7 +119,7 @@ class ReportStore:
             query = query.where(messages.c.smsbat == smsbat)
         return connection.execute(query.limit(1)).first()
 
-    def advance(self, connection: Connection, row: Row[Any], report: Report) -> set[tuple[str, str]]:
+    def _advance(self, connection: Connection, row: Row[Any], report: Report) -> set[tuple[str, str]]:
         """Move one message on, and owe what follows; returns the script that is owed it."""
         current = Status(row.status) if row.status else None
         taken = steps(current, report.status)
@@ -173,7 +173,7 @@ class ReportStore:
             report = Report(**_report_fields(orjson.loads(row.report)))
             message = self._message_of(connection, report, row.smsbat)
             if message is not None:
-                applied.owed |= self.advance(connection, message, report)
+                applied.owed |= self._advance(connection, message, report)
         connection.execute(delete(early_reports).where(early_reports.c.id.in_(ready)))
         return applied
 

@@ -41,9 +41,8 @@ messages = Table(
     Column("status_at", BigInteger),
     Column("reason", Text),
     Column("leg", Text),
-    # When SMSBAT is asked next what became of it, and how often it was; null when there is nothing to ask.
+    # When SMSBAT is asked next what became of it; null when there is nothing to ask.
     Column("check_at", BigInteger),
-    Column("checks", Integer),
 )
 
 #: Uploaded pictures; their bytes are in the picture storage. ``needed_until`` is when the last message that shows one

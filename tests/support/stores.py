@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Engine
 
 from gateway.core.messages import Content, Message
-from gateway.store.database import Database
+from gateway.store.database import opened
 from gateway.store.messages import MessageStore
-from gateway.store.writer import GroupCommitWriter
 
 MESSAGE = Message(
     id="id-1",
@@ -37,18 +35,10 @@ MESSAGE = Message(
 NOW = MESSAGE.accepted_at
 
 
-@asynccontextmanager
-async def opened(engine: Engine) -> AsyncIterator[MessageStore]:
-    writer = GroupCommitWriter(engine)
-    yield MessageStore(Database(engine, writer))
-    await writer.close()
-    engine.dispose()
-
-
 def run(engine: Engine, scenario: Callable[[MessageStore], Coroutine[Any, Any, None]]) -> None:
     async def whole() -> None:
-        async with opened(engine) as store:
-            await scenario(store)
+        async with opened(engine) as database:
+            await scenario(MessageStore(database))
 
     asyncio.run(whole())
 

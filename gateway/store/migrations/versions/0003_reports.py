@@ -43,7 +43,6 @@ def _messages() -> None:
         sa.Column("reason", sa.Text),
         sa.Column("leg", sa.Text),
         sa.Column("check_at", sa.BigInteger),
-        sa.Column("checks", sa.Integer),
     ):
         op.add_column("messages", column)
     _partial_index("messages_upstream", "messages", ["upstream_id", "smsbat"], "upstream_id IS NOT NULL")
