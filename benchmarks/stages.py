@@ -18,6 +18,8 @@ from rich.table import Table
 from starlette.requests import Request as StarletteRequest
 
 from gateway.core.ids import MessageIds
+from gateway.inbound.codes import draw_code
+from gateway.mapping.conversions import Means
 from gateway.mapping.exchange import Exchange, fields_of
 from gateway.mapping.loader import load
 from gateway.wire.forms import read_fields
@@ -66,7 +68,8 @@ def whole(request: Request) -> bytes:
     exchange = Exchange(DIALECT)
     exchange.route(request.method, request.path, request.host)
     exchange.identify(fields_of(request, DIALECT), IDENTITIES)
-    exchange.build(NO_PICTURES.get, 1_700_000_000_000, new_id)
+    exchange.check(NO_PICTURES.get)
+    exchange.build(1_700_000_000_000, new_id, draw_code)
     assert exchange.identity
     PLAN.upstream.body([PLAN.upstream.item(exchange.messages[0], exchange.identity.account, 1_700_000_000_000)])
     return exchange.accept().body
@@ -97,7 +100,8 @@ def stages(request: Request) -> dict[str, Callable[[], object]]:
     exchange = Exchange(DIALECT)
     exchange.route(request.method, request.path, request.host)
     exchange.identify(fields_of(request, DIALECT), IDENTITIES)
-    exchange.build(NO_PICTURES.get, 1_700_000_000_000, new_id)
+    exchange.check(NO_PICTURES.get)
+    exchange.build(1_700_000_000_000, new_id, draw_code)
     fields, endpoint, identity = exchange.fields, exchange.endpoint, exchange.identity
     assert fields
     assert endpoint
@@ -108,7 +112,7 @@ def stages(request: Request) -> dict[str, Callable[[], object]]:
         "route": lambda: DIALECT.route(request.method, request.path, request.host),
         "parse": lambda: read_fields(request.query, request.content_type, request.body),
         "authenticate": lambda: DIALECT.authenticate(fields, IDENTITIES["messagio"]),
-        "check": lambda: DIALECT.check(fields, NO_PICTURES.get, {}),
+        "check": lambda: DIALECT.check(endpoint, fields, Means(NO_PICTURES.get), {}),
         "build": lambda: build(exchange.values, account, "messagio", 1_700_000_000_000, new_id),
         "item and JSON": lambda: PLAN.upstream.body(
             [PLAN.upstream.item(exchange.messages[0], account, 1_700_000_000_000)]

@@ -18,26 +18,34 @@ from gateway.inbound.album import Album
 from gateway.inbound.app import LegacyApp, Observer, log_exchange
 from gateway.inbound.body import App
 from gateway.inbound.hooks import HookApp
+from gateway.inbound.mailings import Mailer
+from gateway.inbound.operations import build_operations, bulk_details
 from gateway.inbound.pictures import PictureApp
 from gateway.inbound.protocol import Unreadable, legacy_protocol
 from gateway.inbound.send import SendOperation
-from gateway.inbound.upload import UploadOperation
 from gateway.listener import bind, listening
 from gateway.mapping.answers import Answer
 from gateway.mapping.loader import Plan
-from gateway.outbound.callbacks import CallbackDispatcher
+from gateway.outbound.callbacks import CallbackDispatcher, Details
 from gateway.outbound.poller import Poller
+from gateway.outbound.releaser import Releaser
 from gateway.outbound.reports import Reports
 from gateway.outbound.sender import Sender
 from gateway.outbound.web import WebClient
 from gateway.settings import Settings, addresses
+from gateway.store.asking import AskingStore
 from gateway.store.callbacks import CallbackStore
+from gateway.store.codes import CodeStore
 from gateway.store.database import Database, opened
 from gateway.store.engine import open_engine
+from gateway.store.mailings import MailingStore
 from gateway.store.media import MediaStore
 from gateway.store.messages import MessageStore
+from gateway.store.numbers import Numbers
 from gateway.store.ownership import sole_ownership
 from gateway.store.pictures import PictureStorage, open_storage
+from gateway.store.records import RecordStore
+from gateway.store.releases import ReleaseStore
 from gateway.store.reports import ReportStore
 from gateway.store.retention import sweep
 from gateway.tls import Certificate
@@ -78,9 +86,16 @@ async def gateway(
         database = await stack.enter_async_context(_database(settings.database))
         retention = int(settings.media_retention_days * _DAY)
         album = Album(MediaStore(database), storage, settings.public_url, retention)
-        reports = _reporting(stack, plan, database)
-        send = SendOperation(*await _sending(stack, plan, database, reports), reports)
-        app = LegacyApp(plan, {"send": send, "upload": UploadOperation(album)}, album, observer)
+        records, numbers, asking = RecordStore(database), Numbers(database), AskingStore(database)
+        mailings = MailingStore(database, numbers)
+        dispatcher, reports = _reporting(stack, plan, database, bulk_details(mailings, asking))
+        store, senders = await _sending(stack, plan, database, reports)
+        releases = ReleaseStore(database)
+        releaser = Releaser(releases, senders, dispatcher)
+        _run_beside(stack, releaser.run())
+        send = SendOperation(store, senders, reports, numbers, releases, releaser)
+        operations = build_operations(send, records, asking, CodeStore(database), Mailer(mailings, asking, releaser))
+        app = LegacyApp(plan, operations, album, records, observer)
         _run_beside(stack, _sweeping(database, storage, retention))
         await stack.enter_async_context(listening(operator_app(), [doors.operator]))
         hooks = HookApp(plan.accounts.hooks, plan.upstream.hooks, reports, app)
@@ -88,18 +103,21 @@ async def gateway(
         yield
 
 
-def _reporting(stack: contextlib.AsyncExitStack, plan: Plan, database: Database) -> Reports:
+def _reporting(
+    stack: contextlib.AsyncExitStack, plan: Plan, database: Database, details: Details
+) -> tuple[CallbackDispatcher, Reports]:
     """Callbacks going out, early reports and status reads, at work."""
     targets, web = plan.accounts.targets, WebClient()
     stack.push_async_callback(web.aclose)
-    dispatcher = CallbackDispatcher(CallbackStore(database), targets.values(), web)
+    scripts = [*targets.values(), *plan.accounts.by_request.values()]
+    dispatcher = CallbackDispatcher(CallbackStore(database), scripts, web, details)
     dispatcher.start()
     stack.push_async_callback(dispatcher.stop)
     reports = Reports(ReportStore(database, targets), dispatcher)
     _run_beside(stack, reports.run())
     for login in plan.accounts.smsbat.values():
-        _run_beside(stack, Poller(login, plan.upstream.hooks, plan.accounts.accounts, reports).run())
-    return reports
+        _run_beside(stack, Poller(login, plan.upstream.hooks, reports).run())
+    return dispatcher, reports
 
 
 async def _sending(
@@ -173,6 +191,7 @@ def _unreadable(plan: Plan) -> Unreadable:
     """What never gets as far as the application is answered in the dialect of its place all the same."""
 
     def answer(kind: str, host: str, path: str) -> Answer:
-        return plan.dialect_at(host, path).refuse(Refusal(kind))
+        dialect = plan.dialect_at(host, path)
+        return dialect.refuse(Refusal(kind), dialect.base_of(path)[0])
 
     return answer

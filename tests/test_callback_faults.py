@@ -28,7 +28,7 @@ from gateway.mapping.loader import Plan
 from gateway.mapping.schema.callbacks import CallbackSection
 from gateway.outbound.callbacks import CallbackDispatcher
 from gateway.outbound.web import NoWebAnswer, WebAnswer, WebClient
-from gateway.store.callbacks import CallbackState, CallbackStore, callback_row, insert_callbacks
+from gateway.store.callbacks import CallbackState, CallbackStore, Script, callback_row, insert_callbacks
 from gateway.store.database import Database
 from gateway.store.engine import open_engine
 from gateway.store.migrations import migrate
@@ -121,7 +121,7 @@ async def owe(writer: GroupCommitWriter, dispatcher: CallbackDispatcher, names: 
     await writer.run(
         lambda connection: insert_callbacks(connection, [{**row, "due_at": now, "event_at": now} for row in rows])
     )
-    dispatcher.wake((name, "messagio") for name in names)
+    dispatcher.wake(Script(name, "messagio") for name in names)
 
 
 def test_a_partner_that_never_answers_delays_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,7 +171,7 @@ async def walked(folder: Path, plan: Plan, answer: int) -> tuple[list[int], Call
     section = CallbackSection(url="http://{}:{}/".format(*bound_name(bound)), private=True)
     store = CallbackStore(Database(engine, writer))
     dispatcher = CallbackDispatcher(
-        store, [callbacks.target("shop", "messagio", section.url, section)], web, clock, lambda: 0.5
+        store, [callbacks.target("shop", "messagio", section.url, section)], web, clock=clock, dice=lambda: 0.5
     )
     row = callback_row(Facts("delivery", "id-1", status="delivered"), "shop", "messagio", begin)
     await writer.run(lambda connection: insert_callbacks(connection, [row]))
@@ -184,9 +184,9 @@ async def walked(folder: Path, plan: Plan, answer: int) -> tuple[list[int], Call
                 await asyncio.sleep(0.001)
             if found[0].state is not CallbackState.PENDING:
                 break
-            assert await store.due("shop", "messagio", found[0].due_at - 1, 10, []) == []
+            assert await store.due(Script("shop", "messagio"), found[0].due_at - 1, 10, []) == []
             clock.now = found[0].due_at
-            dispatcher.wake([("shop", "messagio")])
+            dispatcher.wake([Script("shop", "messagio")])
         await dispatcher.stop()
         await web.aclose()
     await writer.close()
@@ -309,7 +309,7 @@ def test_a_dead_partners_backlog_does_not_slow_the_reading_of_anothers(tmp_path:
     migrate(engine)
     statements: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
-    CallbackStore(Database(engine, None))._due("shop", "messagio", 0, 10, [])  # type: ignore[arg-type]
+    CallbackStore(Database(engine, None))._due(Script("shop", "messagio"), 0, 10, [])  # type: ignore[arg-type]
     with engine.connect() as connection:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statements[-1]}", ("shop", "messagio", 0, 10, 0)).all()
     assert any("callbacks_of_message (message=?" in row[3] for row in plan), plan

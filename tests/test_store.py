@@ -51,7 +51,7 @@ def test_whoever_settles_first_wins(engine: Engine) -> None:
     async def scenario(store: MessageStore) -> None:
         await store.accept([message(1), message(2)], "main")
         await store.settle([Settled("id-00001", State.WITHDRAWN)], 5)
-        await store.settle([Settled.by("id-00001", Receipt(Outcome.ACCEPTED, "7"))], 6)
+        await store.settle([Settled.by(message(1), Receipt(Outcome.ACCEPTED, "7"))], 6)
         assert [each.id for each in (await store.unsettled("main", NOW, 10)).messages] == ["id-00002"]
 
     run(engine, scenario)
@@ -95,8 +95,8 @@ def test_a_value_that_no_database_holds_does_not_end_the_writer(engine: Engine) 
         await store.accept([message(1)], "main")
         for receipt in (Receipt(Outcome.ACCEPTED, "\ud800"), Receipt(Outcome.ACCEPTED, "5", 2**70)):
             with pytest.raises(RowRefused):
-                await store.settle([Settled.by("id-00001", receipt)], 5)
-        await store.settle([Settled.by("id-00001", Receipt(Outcome.ACCEPTED, "5"))], 5)
+                await store.settle([Settled.by(message(1), receipt)], 5)
+        await store.settle([Settled.by(message(1), Receipt(Outcome.ACCEPTED, "5"))], 5)
         assert (await store.unsettled("main", NOW, 10)).messages == []
 
     run(engine, scenario)

@@ -146,7 +146,7 @@ def test_the_window_ends_and_a_message_that_was_not_sent_is_no_repeat(engine: En
         assert await store.accept([at(1, 0)], "main", terms) == ["id-00001"]
         assert await store.accept([at(2, 59_999)], "main", terms) == ["id-00001"]
         assert await store.accept([at(3, 60_000)], "main", terms) == ["id-00003"]
-        await store.settle([Settled.by("id-00003", Receipt(Outcome.BALANCE))], 0)
+        await store.settle([Settled.by(at(3, 0), Receipt(Outcome.BALANCE))], 0)
         assert await store.accept([at(4, 60_001)], "main", terms) == ["id-00004"]
         assert await store.accept([at(5, 60_002, account="other")], "main", terms) == ["id-00005"]
 

@@ -192,7 +192,7 @@ def test_a_button_and_the_sms_instead(tmp_path: Path) -> None:
 
 def test_a_delayed_message_waits_for_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when the gateway is restarted meanwhile; a minute is a fraction of a second here."""
-    monkeypatch.setattr("gateway.mapping.dialect.MINUTE", 600)
+    monkeypatch.setattr("gateway.mapping.bindings.MINUTE", 600)
     with running_sandbox() as sandbox:
         with running_gateway(tmp_path, sandbox.url) as address:
             assert send(address, "380500000217", delay="3").text == OK

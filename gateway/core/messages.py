@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -33,8 +35,12 @@ class Concern(StrEnum):
 
 
 class State(StrEnum):
-    """Where a stored message stands. ``ACCEPTED`` is the only state with work left to submit."""
+    """Where a stored message stands. ``ACCEPTED`` is the only state with work left to submit.
 
+    A ``PLANNED`` one waits: for its mailing to be sent, or to see whether another message fails.
+    """
+
+    PLANNED = "planned"
     ACCEPTED = "accepted"
     SUBMITTED = "submitted"
     REFUSED = "refused"
@@ -57,8 +63,9 @@ class Otp:
 class Content:
     """What a message says: a text, a picture (its public address), or both.
 
-    A button has a text and a link; ``fallback_text`` is for an SMS instead of Viber. With ``otp`` a Viber message is
-    that template, and the text is only for the SMS instead of it.
+    A button has a text and a link; ``fallback_text`` is for an SMS instead of Viber, which a ``fallback_sender`` asks
+    for. With ``otp`` a Viber message is that template, and the text is only for the SMS instead of it. ``secret`` is a
+    code in the text, which is struck out once the message has gone out.
     """
 
     text: str | None
@@ -66,12 +73,20 @@ class Content:
     button_text: str | None = None
     button_link: str | None = None
     fallback_text: str | None = None
+    fallback_sender: str | None = None
+    secret: str | None = None
     otp: Otp | None = None
 
     @property
     def plain(self) -> bool:
         """Text alone, without anything that only a rich Viber message can show."""
         return self.button_text is None and self.image is None and self.otp is None
+
+    @property
+    def struck_out(self) -> Content:
+        """The same without its secret."""
+        text = (self.text or "").replace(self.secret or "", "…")
+        return dataclasses.replace(self, text=text, fallback_text=None, secret=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,8 @@ class Message:
     ``recipient`` is echoed as the client sent it, ``digits`` is what numbers are compared by.
     It is sent at ``due_at`` and not before, and has ``ttl`` seconds from then on; ``accepted_at`` and ``due_at`` are in
     milliseconds since the epoch.
+    ``number`` is what dialects with integer ids call it, ``batch`` the number of the mailing or text that it is of. One
+    that ``follows`` another message is sent only if that was not delivered by ``due_at``.
     """
 
     id: str
@@ -98,6 +115,9 @@ class Message:
     report: bool
     accepted_at: int
     due_at: int
+    number: int | None = None
+    batch: int | None = None
+    follows: str | None = None
 
     @property
     def expires_at(self) -> int:
@@ -125,6 +145,16 @@ class Receipt:
 
 
 ACCEPTED = Receipt(Outcome.ACCEPTED)
+
+#: What people write into numbers, and a prefix that stands for the plus.
+_PUNCTUATION = re.compile(r"[ +\-.()]")
+_PHONE = re.compile(r"(?:00)?([0-9]{7,15})")
+
+
+def phone_digits(written: str) -> str | None:
+    """The digits of an international number however it is written; ``None`` for what is none (wire: smsby.md, 2)."""
+    match = _PHONE.fullmatch(_PUNCTUATION.sub("", written))
+    return match[1] if match else None
 
 
 def only_digits(number: str) -> str:

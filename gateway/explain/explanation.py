@@ -10,11 +10,11 @@ from gateway.core.pictures import IMAGE_ID
 from gateway.errors import Refusal
 from gateway.explain.mistakes import find_mistakes
 from gateway.mapping.accounts import Identity
+from gateway.mapping.conversions import Upload
 from gateway.mapping.coverage import coverage
-from gateway.mapping.examples import example_ids, run
+from gateway.mapping.examples import run, understand
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
-from gateway.mapping.parameters import Upload
 from gateway.wire.forms import Fields
 from gateway.wire.raw_http import Request
 
@@ -93,6 +93,9 @@ def _assumed_picture(image_id: bytes) -> str | None:
 def _tell_signature(told: Explanation, plan: Plan, exchange: Exchange, request: Request) -> None:
     fields, authenticator = exchange.received, exchange.dialect.authenticator
     assert fields is not None
+    if authenticator.login is None:
+        _tell_token(told, exchange, fields.last(authenticator.signature))
+        return
     login, given = fields.last(authenticator.login), fields.last(authenticator.signature)
     if (exchange.endpoint and exchange.endpoint.refuse) or login is None or given is None:
         return
@@ -110,9 +113,19 @@ def _tell_signature(told: Explanation, plan: Plan, exchange: Exchange, request: 
     told.signature = SignatureCheck([*shown, "<secret>"], _given(exchange, given), matching, mistakes)
 
 
+def _tell_token(told: Explanation, exchange: Exchange, token: bytes | None) -> None:
+    if token is None:
+        return
+    account = f"a token of account '{exchange.identity.account.name}'" if exchange.identity else None
+    mistakes = [] if account else ["no account has this token"]
+    told.signature = SignatureCheck(["<token>"], _given(exchange, token), account, mistakes)
+
+
 def _given(exchange: Exchange, signature: bytes) -> str:
     """The signature as sent, unless the dialect allows the secret itself in its place."""
-    return "<not shown: may be the secret>" if exchange.dialect.authenticator.or_secret else _shown(signature)
+    authenticator = exchange.dialect.authenticator
+    may_be_secret = authenticator.or_secret or authenticator.login is None
+    return "<not shown: may be the secret>" if may_be_secret else _shown(signature)
 
 
 def _matching_secret(identity: Identity, fields: Fields, exchange: Exchange) -> str | None:
@@ -138,11 +151,12 @@ def _continue_unsigned(told: Explanation, plan: Plan, exchange: Exchange) -> Non
     fields, dialect = exchange.fields, exchange.dialect
     if exchange.identity is None and exchange.refusal is not None and exchange.refusal.kind == "authentication":
         assert fields is not None
-        exchange.identity = plan.accounts.identities[dialect.name].get(fields.last(dialect.authenticator.login) or b"")
+        login = fields.last(dialect.authenticator.login or b"") or b""
+        exchange.identity = plan.accounts.identities[dialect.name].get(login)
         told.assumed = exchange.identity is not None
     if told.assumed:
         try:
-            exchange.build(_assumed_picture, 0, example_ids())
+            understand(exchange, _assumed_picture)
         except Refusal as refusal:
             told.refusal = f"{told.refusal}, and then {refusal}"
 
@@ -157,13 +171,14 @@ def _charset(exchange: Exchange) -> str:
 
 
 def _fields(exchange: Exchange, fields: Fields) -> list[FieldRead]:
-    rows = {row.parameter: row for row in coverage(exchange.dialect)}
+    path = exchange.endpoint.path.lower() if exchange.endpoint else ""
+    rows = {row.parameter: row for row in coverage(exchange.dialect) if row.endpoint.lower() in ("", path)}
     told = []
     for raw_name, values in fields.values.items():
         name = raw_name.decode("utf-8", "backslashreplace")
         row = rows.get(name)
         fate = f"{row.fate}{': ' + row.why if row.why else ''}" if row else "unknown: not looked at"
-        origin = str(exchange.dialect.source.origin(("parameters", name))) if row else ""
+        origin = str(exchange.dialect.source.origin(row.where)) if row else ""
         is_signature = raw_name == exchange.dialect.authenticator.signature
         shown = _given(exchange, values[-1]) if is_signature else _joined(values)
         value = shown if is_signature else _readable(exchange.values.get(name))

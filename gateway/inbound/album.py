@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 
 from gateway.core.pictures import Picture, new_image_id
-from gateway.mapping.parameters import Upload
+from gateway.mapping.conversions import Upload
 from gateway.store.media import MediaStore
 from gateway.store.pictures import PictureStorage, Spool, Spools
 
@@ -39,15 +39,20 @@ class Album:
         """Where the files of a request are received."""
         return Spools(self._storage)
 
-    async def keep(self, upload: Upload, account: str, now: int) -> Picture:
-        """Keep what was received; durable when it returns."""
+    @property
+    def is_public(self) -> bool:
+        """Whether the world reaches the pictures."""
+        return self._base is not None
+
+    async def keep(self, upload: Upload, account: str, now: int) -> tuple[str, str]:
+        """Keep what was received, durable when it returns: its id and its public address, blank without a base."""
         spool = upload.file.content
         assert isinstance(spool, Spool)
         picture = Picture(new_image_id(), account, upload.format, upload.file.size)
         # On record first: should the process end in between, retention clears the record away, and nobody has the id.
         await self._media.add(picture, now)
         await self._storage.keep(spool, picture.name)
-        return picture
+        return picture.id, self._address(picture)
 
     async def addresses(self, ids: Sequence[str], account: str, now: int) -> dict[bytes, str]:
         """Public addresses of those of these pictures that the account has, blank when there is no public base."""

@@ -19,10 +19,12 @@ from gateway.core.ids import MessageIds
 from gateway.errors import Refusal, StoreUnavailable
 from gateway.inbound.album import Album
 from gateway.inbound.body import Body, ClientGone, Receive, Send
+from gateway.inbound.codes import draw_code
 from gateway.inbound.form import read_form
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
+from gateway.store.records import RecordStore
 from gateway.wire.request_line import host_name
 
 #: Told of every exchange when it is answered, with its duration in seconds.
@@ -44,10 +46,13 @@ class Operation(Protocol):
 class LegacyApp:
     """Answers every request in the dialect of its place, whatever is wrong with it or with us."""
 
-    def __init__(self, plan: Plan, operations: Mapping[str, Operation], album: Album, observer: Observer) -> None:
+    def __init__(
+        self, plan: Plan, operations: Mapping[str, Operation], album: Album, records: RecordStore, observer: Observer
+    ) -> None:
         self._plan = plan
         self._operations = operations
         self._album = album
+        self._records = records
         self._observe = observer
         self._ids = MessageIds(os.urandom)
 
@@ -101,11 +106,21 @@ class LegacyApp:
     async def _perform(self, exchange: Exchange) -> Answer:
         assert exchange.identity is not None
         assert exchange.endpoint is not None
-        now = now_ms()
-        pictures = exchange.pictures
-        addresses = await self._album.addresses(pictures, exchange.identity.account.name, now) if pictures else {}
-        exchange.build(addresses.get, now, lambda: self._ids.new(now))
-        return await self._operations[exchange.endpoint.operation or ""].perform(exchange)
+        now, account = now_ms(), exchange.identity.account.name
+        pictures, records = exchange.pictures, exchange.records
+        addresses = await self._album.addresses(pictures, account, now) if pictures else {}
+        exchange.check(addresses.get, await self._records.find(account, records) if records else {})
+        await self._keep(exchange, account, now)
+        exchange.build(now, lambda: self._ids.new(now), draw_code)
+        operation = self._operations.get(exchange.endpoint.operation or "")
+        return await operation.perform(exchange) if operation else exchange.accept()
+
+    async def _keep(self, exchange: Exchange, account: str, now: int) -> None:
+        """The pictures in a request; one that is to be shown needs an address for that."""
+        for name, upload in exchange.uploads.items():
+            if exchange.dialect.sends and not self._album.is_public:
+                raise Refusal("unsupported", name)
+            exchange.keep(name, *await self._album.keep(upload, account, now))
 
 
 def log_exchange(exchange: Exchange, answer: Answer, seconds: float) -> None:

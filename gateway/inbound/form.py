@@ -18,16 +18,16 @@ log = structlog.get_logger("gateway.inbound")
 
 async def read_form(dialect: DialectPlan, query: bytes, body: Body, open_sink: Callable[[], Sink]) -> Fields:
     """Read a request. Raises ``Refusal`` and ``ClientGone``."""
-    limit = dialect.file.limits.body
+    limit, most = dialect.file.limits.body, dialect.file.limits.fields
     boundary = boundary_of(body.content_type) if dialect.file_limits else None
     try:
         if boundary is None:
-            return read_fields(query, body.content_type, await body.read(limit))
+            return read_fields(query, body.content_type, await body.read(limit), most=most)
         reader = MultipartReader(boundary, FilePlan(dialect.file_limits, open_sink), limit)
         async for chunk in body.chunks(limit + sum(dialect.file_limits.values())):
             # Parsing, hashing and writing twenty megabytes would hold up everybody else.
             await asyncio.to_thread(reader.feed, chunk)
-        return form_fields(query, *reader.finish())
+        return form_fields(query, *reader.finish(), most)
     except (TooManyFields, TooLarge) as error:
         raise Refusal("size") from error
     except OSError as error:

@@ -14,26 +14,56 @@ from gateway.errors import Refusal
 from gateway.mapping.accounts import Account
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
+from gateway.outbound.releaser import Releaser
 from gateway.outbound.reports import Reports
 from gateway.outbound.sender import Sender
 from gateway.store.admission import Terms
 from gateway.store.messages import MessageStore
+from gateway.store.numbers import Numbers
+from gateway.store.releases import ReleaseStore
+
+_NO_RESULTS: Mapping[str, object] = {}
 
 
 class SendOperation:
     """Takes the messages of an understood request."""
 
-    def __init__(self, store: MessageStore, senders: Mapping[str, Sender], reports: Reports) -> None:
+    def __init__(
+        self,
+        store: MessageStore,
+        senders: Mapping[str, Sender],
+        reports: Reports,
+        numbers: Numbers,
+        releases: ReleaseStore,
+        releaser: Releaser,
+    ) -> None:
         self._store = store
         self._senders = senders
         self._reports = reports
+        self._numbers = numbers
+        self._releases = releases
+        self._releaser = releaser
         #: Messages whose requests wait for a verdict, for the requests that repeat them meanwhile.
         self._awaited: dict[str, asyncio.Future[Receipt]] = {}
 
-    async def perform(self, exchange: Exchange) -> Answer:
-        """Store, submit, and answer by SMSBAT's verdict. Raises ``Refusal`` when nothing was taken."""
+    async def perform(self, exchange: Exchange, results: Mapping[str, object] = _NO_RESULTS) -> Answer:
+        """Store, submit, and answer by SMSBAT's verdict, with what else is known. Raises ``Refusal``, nothing taken."""
         assert exchange.identity is not None
         account = exchange.identity.account
+        if exchange.dialect.file.numbered:
+            exchange.number(await self._numbers.take(account.name, len(exchange.messages)))
+        answer = await self._perform(exchange, account, results)
+        if exchange.follow_ups:
+            await self._follow_up(exchange)
+        return answer
+
+    async def _follow_up(self, exchange: Exchange) -> None:
+        """What may follow is on disk already; a client that was refused must not get it."""
+        if exchange.refusal is not None:
+            await self._releases.drop([message.id for message in exchange.follow_ups])
+        self._releaser.wake()
+
+    async def _perform(self, exchange: Exchange, account: Account, results: Mapping[str, object]) -> Answer:
         sender = self._senders[account.smsbat]
         if sender.backed_up and account.refuse_on_timeout:
             raise Refusal("temporary")
@@ -41,7 +71,7 @@ class SendOperation:
         if account.repeats is None:
             fresh = await self._accept(exchange, account)
             receipts = await self._submit(sender, fresh, account, deadline)
-            return await self._settled(exchange, account, fresh, receipts)
+            return await self._settled(exchange, account, fresh, receipts, results)
         return await self._with_repeats(exchange, sender, account, deadline)
 
     async def _with_repeats(self, exchange: Exchange, sender: Sender, account: Account, deadline: float) -> Answer:
@@ -58,10 +88,15 @@ class SendOperation:
             return await self._settled(exchange, account, fresh, receipts)
 
     async def _settled(
-        self, exchange: Exchange, account: Account, messages: Sequence[Message], receipts: Sequence[Receipt]
+        self,
+        exchange: Exchange,
+        account: Account,
+        messages: Sequence[Message],
+        receipts: Sequence[Receipt],
+        results: Mapping[str, object] = _NO_RESULTS,
     ) -> Answer:
         """The answer; success although some messages were refused owes a report of each of those."""
-        answer = exchange.settle(receipts)
+        answer = exchange.settle(receipts, results)
         refused = [message for message, receipt in zip(messages, receipts, strict=True) if receipt.refused]
         if refused and exchange.refusal is None:
             now = now_ms()
@@ -72,7 +107,7 @@ class SendOperation:
     async def _accept(self, exchange: Exchange, account: Account) -> list[Message]:
         """Store the messages, and return those that are new; those that repeat others take their ids."""
         terms = Terms(account.rate, account.repeats, exchange.pictures)
-        ids = await self._store.accept(exchange.messages, account.smsbat, terms)
+        ids = await self._store.accept(exchange.messages, account.smsbat, terms, exchange.follow_ups)
         if ids is None:
             raise Refusal("rate_limited")
         asked = exchange.messages

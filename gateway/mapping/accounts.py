@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
+import zoneinfo
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from gateway.mapping.callbacks import CallbackPlan, CallbackTarget
+from gateway.mapping.conversions import Named, NameTables
 from gateway.mapping.otp import NO_OTP, OtpRules, OtpTemplates, compile_rules
 from gateway.mapping.schema.accounts import AccountSection, AccountsFile, Credential, Login, RateSection
 from gateway.mapping.schema.callbacks import CallbackSection
-from gateway.mapping.schema.common import OtpSection, SmsFallback
+from gateway.mapping.schema.common import NameTable, OtpSection, SmsFallback
+from gateway.mapping.schema.dialect import DialectFile
 from gateway.mapping.secrets import BadSecret, is_reference, resolve_secret
 from gateway.mapping.source import Problem, Source, Where, did_you_mean
 
@@ -55,7 +60,7 @@ class Account:
     rate: RateSection | None = None
     repeats: int | None = None
     otp: OtpRules = NO_OTP
-    #: Whether SMSBAT tells of its messages by itself, and the dialects in which somebody wants to know.
+    #: Whether SMSBAT tells of its messages by itself, and the dialects in which somebody is told, or asks.
     hooked: bool = False
     told: frozenset[str] = frozenset()
 
@@ -66,12 +71,18 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An account as one dialect knows it. There are always two secrets, so that each check takes the same time."""
+    """An account as one dialect knows it. There are always two secrets, so that each check takes the same time.
+
+    ``names`` and ``figures`` are what is configured for it, ``zone`` is where its clocks are.
+    """
 
     login: bytes
     secrets: tuple[bytes, bytes] = field(repr=False)
     account: Account
-    json_percent_encoded: bool
+    json_percent_encoded: bool = False
+    names: NameTables = field(default_factory=dict)
+    figures: Mapping[str, str | int] = field(default_factory=dict)
+    zone: tzinfo = UTC
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +116,54 @@ class Accounts:
     smsbat: Mapping[str, SmsbatLogin]
     targets: Mapping[tuple[str, str], CallbackTarget]
     hooks: Mapping[str, Hook] = field(repr=False)
+    #: How scripts are told whose addresses come with requests.
+    by_request: Mapping[tuple[str, str], CallbackTarget] = field(default_factory=dict)
+    #: More host names, each with the dialect that answers there.
+    hosts: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DialectLogins:
+    """What an account's login needs to know of its dialect; ``file`` is ``None`` when that is broken."""
+
+    file: DialectFile | None
+    callbacks: CallbackPlan | None
+    is_asked: bool = False
+
+    @property
+    def by_token(self) -> bool:
+        """Whether the secret alone tells whose a request is."""
+        return self.file is not None and self.file.authentication.scheme == "token"
+
+
+def token_digest(token: bytes) -> bytes:
+    """What a token is found by. A ``+`` that somebody did not escape comes as a space (wire: smsby.md, 2)."""
+    return hashlib.sha256(token.replace(b" ", b"+")).digest()
+
+
+def name_tables(tables: Mapping[str, NameTable]) -> NameTables:
+    """Tables of names as they are used."""
+    return {
+        table: {
+            number: Named(number, entry, entry)
+            if isinstance(entry, str)
+            else Named(number, entry.name, entry.title or entry.name)
+            for number, entry in entries.items()
+        }
+        for table, entries in tables.items()
+    }
 
 
 def compile_accounts(
     content: AccountsFile,
     source: Source,
-    dialects: Mapping[str, CallbackPlan | None],
+    dialects: Mapping[str, DialectLogins],
     templates: OtpTemplates | None,
     environment: Mapping[str, str],
 ) -> tuple[Accounts, list[Problem]]:
     """Compile one accounts file; the problems are those that only show in the whole.
 
-    ``dialects`` are those with logins, each with how it tells its partners. Without ``templates``, since their file is
+    ``dialects`` are those with logins. Without ``templates``, since their file is
     broken, what accounts say of one-time passwords is not looked at.
     """
     return _AccountsCompiler(content, source, dialects, templates, environment).compile()
@@ -127,7 +174,7 @@ class _AccountsCompiler:
         self,
         content: AccountsFile,
         source: Source,
-        dialects: Mapping[str, CallbackPlan | None],
+        dialects: Mapping[str, DialectLogins],
         templates: OtpTemplates | None,
         environment: Mapping[str, str],
     ) -> None:
@@ -140,11 +187,14 @@ class _AccountsCompiler:
         self._identities: dict[str, dict[bytes, Identity]] = {dialect: {} for dialect in dialects}
         self._targets: dict[tuple[str, str], CallbackTarget] = {}
         self._hooks: dict[str, Hook] = {}
+        self._hosts: list[tuple[str, str]] = []
+        self._by_request: dict[tuple[str, str], CallbackTarget] = {}
 
     def compile(self) -> tuple[Accounts, list[Problem]]:
         smsbat = {name: self._credential(name, settings) for name, settings in self._content.smsbat.items()}
         accounts = {name: self._account(name, section) for name, section in self._content.accounts.items()}
-        return Accounts(accounts, self._identities, smsbat, self._targets, self._hooks), self._problems
+        found = Accounts(accounts, self._identities, smsbat, self._targets, self._hooks, self._by_request, self._hosts)
+        return found, self._problems
 
     def _problem(self, where: Where, text: str) -> None:
         self._problems.append(self._source.problem(where, text))
@@ -179,6 +229,7 @@ class _AccountsCompiler:
         for dialect, login in section.logins.items():
             self._identity(account, dialect, login, (*where, "logins", dialect))
             self._target(name, dialect, login.callback, (*where, "logins", dialect, "callback"))
+            self._target_by_request(name, dialect, login)
         self._hook(account, section, where)
         return account
 
@@ -197,7 +248,11 @@ class _AccountsCompiler:
             repeats=section.repeats,
             otp=self._otp(name, section.otp),
             hooked=section.hook is not None,
-            told=frozenset(dialect for dialect, login in section.logins.items() if login.callback),
+            told=frozenset(
+                dialect
+                for dialect, login in section.logins.items()
+                if login.callback or (dialect in self._dialects and self._dialects[dialect].is_asked)
+            ),
         )
 
     def _target(self, account: str, dialect: str, section: CallbackSection | None, where: Where) -> None:
@@ -210,11 +265,23 @@ class _AccountsCompiler:
         if plan is not None:
             self._targets[account, dialect] = plan.target(account, dialect, url, section)
 
+    def _target_by_request(self, account: str, dialect: str, login: Login) -> None:
+        """Whoever has a login may name addresses in requests, where the dialect knows what to tell them."""
+        known = self._dialects.get(dialect)
+        plan = known.callbacks if known else None
+        if known is None or plan is None or plan.bulk_format is None:
+            return
+        chosen = CallbackSection(url="(by request)", format=plan.bulk_format, private=login.private_callbacks)
+        target = plan.target(account, dialect, "", chosen)
+        zone = self._zone(login.zone or (known.file.zone if known.file else "UTC"), ("accounts", account))
+        self._by_request[account, dialect] = replace(target, by_request=True, zone=zone)
+
     def _callback_plan(self, dialect: str, name: str | None, where: Where) -> CallbackPlan | None:
         """The dialect's own, or that of another one that has the format asked for."""
-        plans = [plan for plan in (self._dialects[dialect], *self._dialects.values()) if plan is not None]
+        own = self._dialects[dialect].callbacks
+        plans = [plan for plan in (own, *(each.callbacks for each in self._dialects.values())) if plan is not None]
         found = next((plan for plan in plans if name is None or name in plan.formats), None)
-        if name is None and self._dialects[dialect] is None:
+        if name is None and own is None:
             self._problem(where, f"dialect '{dialect}' has no callbacks of its own: choose a 'format'")
         elif found is None:
             known = [each for plan in plans for each in plan.formats]
@@ -247,13 +314,50 @@ class _AccountsCompiler:
         if dialect not in self._dialects:
             self._problem(where, f"no dialect '{dialect}'{did_you_mean(dialect, self._dialects)}")
             return
-        known = self._identities[dialect]
-        key = _bytes(login.login)
-        if key in known:
-            self._problem((*where, "login"), f"account '{known[key].account.name}' has this login already")
+        of_dialect = self._dialects[dialect]
+        if of_dialect.file is not None and of_dialect.by_token == (login.login is not None):
+            text = "the token tells whose it is: there is no 'login'" if of_dialect.by_token else "'login' is missing"
+            self._problem(where, text)
         secrets = [_bytes(self._secret(each, (*where, "secrets", i))) for i, each in enumerate(login.secrets)]
-        pair = (secrets[0], secrets[-1])
-        known[key] = Identity(key, pair, account, login.json_values == "percent-encoded")
+        keys = {token_digest(each) for each in secrets} if of_dialect.by_token else {_bytes(login.login or "")}
+        identity = self._known_as(account, of_dialect.file, login, secrets, where)
+        self._hosts += [(host, dialect) for host in login.hosts]
+        known = self._identities[dialect]
+        for key in keys:
+            if key in known:
+                what = "token" if of_dialect.by_token else "login"
+                self._problem((*where, "login"), f"account '{known[key].account.name}' has this {what} already")
+            known[key] = identity
+
+    def _known_as(
+        self, account: Account, file: DialectFile | None, login: Login, secrets: Sequence[bytes], where: Where
+    ) -> Identity:
+        zone = login.zone or (file.zone if file else "UTC")
+        known_names, known_figures = (file.names, file.figures) if file else (login.names, login.figures)
+        for key, given, known in (("names", login.names, known_names), ("figures", login.figures, known_figures)):
+            for name in given.keys() - set(known):
+                self._problem((*where, key, name), f"the dialect has no '{name}'{did_you_mean(name, known)}")
+        return Identity(
+            _bytes(login.login or ""),
+            (secrets[0], secrets[-1]),
+            account,
+            login.json_values == "percent-encoded",
+            name_tables(login.names),
+            _figures(file.figures if file else {}, login.figures),
+            self._zone(zone, (*where, "zone")),
+        )
+
+    def _zone(self, name: str, where: Where) -> tzinfo:
+        try:
+            return zoneinfo.ZoneInfo(name)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            self._problem(where, "no such time zone, such as Europe/Minsk")
+            return UTC
+
+
+def _figures(known: Mapping[str, str | int], given: Mapping[str, str | int]) -> dict[str, str | int]:
+    """An account's figures, in the types that the dialect has them in: money is text, whatever YAML takes it for."""
+    return {**known, **{name: str(each) if isinstance(known.get(name), str) else each for name, each in given.items()}}
 
 
 def _bytes(text: str) -> bytes:

@@ -7,14 +7,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.mapping.schema.dialect import Answer as AnswerSection
+from gateway.mapping.functions import Scope
+from gateway.mapping.schema.endpoint import Answer as AnswerSection
 from gateway.mapping.source import Where
-from gateway.mapping.values import Compiler, Holds, Scope, Value
+from gateway.mapping.values import Compiler, Holds, Value
 from gateway.wire.forms import Fields
-from gateway.wire.json import dump
+from gateway.wire.json import dump, dump_as_php
 from gateway.wire.xml import unparse
 
-_CONTENT_TYPES = {"xml": "text/xml; charset=utf-8", "json": "application/json; charset=utf-8"}
+_CONTENT_TYPES = {
+    "xml": "text/xml; charset=utf-8",
+    "json": "application/json; charset=utf-8",
+    "php": "application/json",
+}
+_STATUS = "$error.status"
 _XML_KEY = re.compile(r"@?[A-Za-z_][\w.-]*|#text|\$each|\$first|\$when")
 
 
@@ -30,15 +36,16 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class _Alternative:
     holds: Holds
-    status: int
+    status: int | None
     content_type: bytes
     document: Value
     write: Callable[[Any], bytes]
 
     def render(self, scope: Scope) -> Answer:
-        body = self.write(self.document.evaluate(scope) or {})
+        document = self.document.evaluate(scope)
+        body = self.write({} if document is None else document)
         headers = ((b"content-type", self.content_type), (b"content-length", b"%d" % len(body)))
-        return Answer(self.status, headers, body)
+        return Answer(scope["error.status"] if self.status is None else self.status, headers, body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ class Answers:
 
 
 def compile_answers(
-    sections: Sequence[AnswerSection], compiler: Compiler, where: Where, known: Iterable[str]
+    sections: Sequence[AnswerSection], compiler: Compiler, where: Where, known: Iterable[str], json_style: str
 ) -> Answers:
     """Compile the alternatives that stand at ``where``; ``known`` are the names they may refer to."""
     names = frozenset(known)
@@ -62,7 +69,9 @@ def compile_answers(
         compiler.complain(
             (*where, len(sections) - 1, "when"), "the last answer needs no guard: one must always be given"
         )
-    return Answers(tuple(_alternative(each, compiler, (*where, i), names) for i, each in enumerate(sections)))
+    return Answers(
+        tuple(_alternative(each, compiler, (*where, i), names, json_style) for i, each in enumerate(sections))
+    )
 
 
 def _check_names(tree: Any, compiler: Compiler, where: Where, top: bool = True) -> None:
@@ -78,16 +87,21 @@ def _check_names(tree: Any, compiler: Compiler, where: Where, top: bool = True) 
         _check_names(value, compiler, (*where, key), top=False)
 
 
-def _alternative(section: AnswerSection, compiler: Compiler, where: Where, names: frozenset[str]) -> _Alternative:
+def _alternative(
+    section: AnswerSection, compiler: Compiler, where: Where, names: frozenset[str], json_style: str
+) -> _Alternative:
     kind, tree = ("json", section.json_) if section.xml is None else ("xml", section.xml)
     if kind == "xml":
         _check_names(tree, compiler, (*where, kind))
+    if section.status == _STATUS:
+        compiler.known_name("error.status", (*where, "status"), names)
+    as_php = kind == "json" and json_style == "php"
     return _Alternative(
         holds=compiler.guard(section.when, (*where, "when"), names),
-        status=section.status,
-        content_type=(section.content_type or _CONTENT_TYPES[kind]).encode(),
+        status=None if isinstance(section.status, str) else section.status,
+        content_type=(section.content_type or _CONTENT_TYPES["php" if as_php else kind]).encode(),
         document=compiler.value(tree, (*where, kind), names),
-        write=dump if kind == "json" else _xml(section.declaration),
+        write=_xml(section.declaration) if kind == "xml" else dump_as_php if as_php else dump,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.errors import Refusal
-from gateway.mapping.accounts import Identity
+from gateway.mapping.accounts import Identity, token_digest
 from gateway.mapping.schema.dialect import DialectFile
 from gateway.wire.forms import Fields, unescape
 from gateway.wire.signatures import matches, md5_signature
@@ -22,9 +22,10 @@ class Authenticator:
     """Scheme ``md5``: hex md5 over the raw values in order and the secret (wire: messagio.md, A4).
 
     Scheme ``secret-or-md5``: the same, or the raw secret in its place (wire: messagio.md, part B; seed 000).
+    Scheme ``token``: the secret alone, which tells the account too (wire: smsby.md, 2); ``login`` is ``None`` then.
     """
 
-    login: bytes
+    login: bytes | None
     signature: bytes
     over: tuple[tuple[bytes, bool], ...]
     files: tuple[bytes, ...]
@@ -37,11 +38,14 @@ class Authenticator:
         specs = [(name.encode(), file.parameters.get(name)) for name in named.over]
         over = tuple((name, spec is not None and spec.many) for name, spec in specs)
         files = tuple(name for name, spec in specs if spec is not None and spec.type == "file")
-        return cls(named.login.encode(), named.signature.encode(), over, files, named.scheme == "secret-or-md5")
+        login = named.login.encode() if named.login else None
+        return cls(login, named.signature.encode(), over, files, named.scheme == "secret-or-md5")
 
     def authenticate(self, fields: Fields, identities: Mapping[bytes, Identity]) -> tuple[Identity, Fields]:
         """The identity, and the fields as they are to be read afterwards. Raises ``Refusal``."""
-        login, signature = self._credentials(fields)
+        if self.login is None:
+            return self._by_token(fields, identities), fields
+        login, signature = self._credentials(fields, self.login)
         identity = identities.get(login)
         first, second = identity.secrets if identity else _NOBODY
         matched = self.proves(signature, fields, first) | self.proves(signature, fields, second)
@@ -49,11 +53,21 @@ class Authenticator:
             raise Refusal("authentication")
         return identity, _decoded(fields) if fields.unicode and identity.json_percent_encoded else fields
 
-    def _credentials(self, fields: Fields) -> tuple[bytes, bytes]:
+    def _by_token(self, fields: Fields, identities: Mapping[bytes, Identity]) -> Identity:
+        """Whose token it is. Tokens are found by their digests, so that time tells nothing of how near one was."""
+        token = fields.last(self.signature)
+        if token is None:
+            raise Refusal("credentials", self.signature.decode())
+        identity = identities.get(token_digest(token))
+        if identity is None:
+            raise Refusal("authentication")
+        return identity
+
+    def _credentials(self, fields: Fields, login_name: bytes) -> tuple[bytes, bytes]:
         """Login and signature, and what is signed is there: without its file an upload proves nothing."""
-        login, signature = fields.last(self.login), fields.last(self.signature)
+        login, signature = fields.last(login_name), fields.last(self.signature)
         if login is None:
-            raise Refusal("credentials", self.login.decode())
+            raise Refusal("credentials", login_name.decode())
         for name in self.files:
             if name not in fields.files:
                 raise Refusal("parameter", name.decode())
@@ -92,4 +106,4 @@ class Authenticator:
 def _decoded(fields: Fields) -> Fields:
     """A .NET client percent-encodes each value before it puts it into JSON, and signs the encoded form."""
     values = {name: [unescape(value) for value in each] for name, each in fields.values.items()}
-    return Fields(values, fields.unicode, fields.files)
+    return Fields(values, fields.unicode, fields.files, fields.nested)

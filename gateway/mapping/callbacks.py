@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import Any, Literal
 
 from gateway.core.lifecycle import Status
 from gateway.core.schedule import Schedule, Step
+from gateway.mapping.functions import Evaluate
 from gateway.mapping.schema.callbacks import (
     CallbackBody,
     CallbackFormatSection,
@@ -16,15 +18,18 @@ from gateway.mapping.schema.callbacks import (
     ScheduleSection,
 )
 from gateway.mapping.source import Where
-from gateway.mapping.values import Compiler, Evaluate
+from gateway.mapping.values import Compiler
 from gateway.wire.forms import urlencoded
-from gateway.wire.json import dump
+from gateway.wire.json import dump, dump_as_php
 
-Event = Literal["delivery", "seen", "reply", "answer"]
-_EVENTS: tuple[Event, ...] = ("delivery", "seen", "reply", "answer")
+Event = Literal["delivery", "seen", "reply", "answer", "bulk"]
+_EVENTS: tuple[Event, ...] = ("delivery", "seen", "reply", "answer", "bulk")
+#: What the word on a bulk request is made of: what its status would be answered with.
+_BULK_NAMES = frozenset({"mailings", "zone"})
 _NAMES = frozenset(
     {"id", "reference", "status", "reason", "sending_method", "text", "media", "reply", "phone", "sender"}
 )
+_NOTHING: Mapping[str, Any] = {}
 _FORM, _JSON = "application/x-www-form-urlencoded", "application/json"
 
 
@@ -62,6 +67,7 @@ class Body:
 class _Form:
     evaluate: Evaluate
     content_type: str
+    write: Callable[[Any], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +78,13 @@ class CallbackFormat:
     reasons: Mapping[Any, Mapping[str, str]]
     forms: Mapping[str, _Form]
 
-    def body(self, facts: Facts) -> Body | None:
-        """What is told; ``None`` when this format has no word for it."""
+    def body(self, facts: Facts, more: Mapping[str, Any] = _NOTHING) -> Body | None:
+        """What is told, with what else is known of it; ``None`` when this format has no word for it."""
         form = self.forms.get(facts.event)
         if form is None or (facts.event == "delivery" and facts.status not in self.statuses):
             return None
-        built = form.evaluate(self._scope(facts)) or {}
-        return Body(form.content_type, urlencoded(built).encode() if form.content_type == _FORM else dump(built))
+        built = form.evaluate({**self._scope(facts), **more})
+        return Body(form.content_type, form.write({} if built is None else built))
 
     def _scope(self, facts: Facts) -> dict[str, Any]:
         return {
@@ -114,11 +120,14 @@ class CallbackTarget:
     private: bool
     schedule: Schedule
     stop: frozenset[int]
+    zone: tzinfo = UTC
+    #: Its addresses come with the requests.
+    by_request: bool = False
 
-    def request(self, body: Body) -> tuple[str, str, Body | None]:
-        """Method, address and body; with GET the fields are added to the address."""
+    def request(self, body: Body, asked_for: str | None = None) -> tuple[str, str, Body | None]:
+        """Method, address (the one that a request named, if any) and body; with GET the fields are added to it."""
         if self.method == "POST" or body.content_type == _JSON:
-            return "POST", self.url, body
+            return "POST", asked_for or self.url, body
         joint = "&" if "?" in self.url else "?"
         return "GET", f"{self.url}{joint}{body.content.decode()}", None
 
@@ -129,6 +138,11 @@ class CallbackPlan:
 
     formats: Mapping[str, CallbackFormat]
     schedule: ScheduleSection
+
+    @property
+    def bulk_format(self) -> str | None:
+        """The format in which bulk requests are told of, if there is one."""
+        return next((name for name, each in self.formats.items() if "bulk" in each.forms), None)
 
     def target(self, account: str, dialect: str, url: str, chosen: CallbackSection) -> CallbackTarget:
         """An account's script, told in the format that it chose of these."""
@@ -151,21 +165,35 @@ def _schedule(section: ScheduleSection) -> Schedule:
     return Schedule(steps, section.give_up, section.jitter)
 
 
-def compile_callbacks(section: Callbacks, compiler: Compiler, where: Where) -> CallbackPlan:
+def compile_callbacks(section: Callbacks, compiler: Compiler, where: Where, json_style: str) -> CallbackPlan:
     """Compile what stands at ``where`` of a dialect file."""
-    formats = {name: _format(each, compiler, (*where, "formats", name)) for name, each in section.formats.items()}
+    write = dump_as_php if json_style == "php" else dump
+    formats = {
+        name: _format(each, compiler, (*where, "formats", name), write) for name, each in section.formats.items()
+    }
     return CallbackPlan(formats, section.schedule)
 
 
-def _format(section: CallbackFormatSection, compiler: Compiler, where: Where) -> CallbackFormat:
+def _format(
+    section: CallbackFormatSection, compiler: Compiler, where: Where, write: Callable[[Any], bytes]
+) -> CallbackFormat:
     bodies = {event: getattr(section, event) for event in _EVENTS}
     forms: dict[str, _Form] = {
-        event: _form(body, compiler, (*where, event)) for event, body in bodies.items() if body is not None
+        event: _form(body, compiler, (*where, event), _BULK_NAMES if event == "bulk" else _NAMES, write)
+        for event, body in bodies.items()
+        if body is not None
     }
     forms = {**({"answer": forms["reply"]} if "reply" in forms else {}), **forms}
     return CallbackFormat(section.statuses, {**section.reasons}, forms)
 
 
-def _form(body: CallbackBody, compiler: Compiler, where: Where) -> _Form:
+def _form(
+    body: CallbackBody, compiler: Compiler, where: Where, names: frozenset[str], write: Callable[[Any], bytes]
+) -> _Form:
     kind, tree, content_type = ("json", body.json_, _JSON) if body.form is None else ("form", body.form, _FORM)
-    return _Form(compiler.value(tree, (*where, kind), _NAMES).evaluate, content_type)
+    evaluate = compiler.value(tree, (*where, kind), names).evaluate
+    return _Form(evaluate, content_type, _urlencoded if content_type == _FORM else write)
+
+
+def _urlencoded(built: Any) -> bytes:
+    return urlencoded(built).encode()

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator
+import zoneinfo
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from gateway.errors import Refusal
-from gateway.mapping.accounts import Account, Identities, Identity
+from gateway.mapping.accounts import Account, Identities, Identity, name_tables, token_digest
 from gateway.mapping.answers import Answer
+from gateway.mapping.conversions import Records
 from gateway.mapping.dialect import DialectPlan
 from gateway.mapping.exchange import Exchange, FindPicture, fields_of
+from gateway.mapping.functions import flat
 from gateway.mapping.otp import compile_rules
 from gateway.mapping.schema.dialect import Example
 from gateway.mapping.source import Problem, Where
 from gateway.mapping.upstream import UpstreamPlan
 from gateway.wire.raw_http import NO_HOST, NotHttp, Request, read_request
 
-#: What operations would add to the answer's scope.
-EXAMPLE_RESULTS = {"picture.id": "IMAGE-ID"}
+_BASE = "{base}"
+_NO_RECORDS: Records = {}
+_NO_RESULTS: Mapping[str, object] = {}
+#: What a picture in an example is kept as.
+EXAMPLE_PICTURE = ("IMAGE-ID", "https://gateway.example/media/IMAGE-ID.png")
 
 
 def failed_examples(plan: DialectPlan, upstream: UpstreamPlan) -> Iterator[Problem]:
@@ -30,7 +37,8 @@ def failed_examples(plan: DialectPlan, upstream: UpstreamPlan) -> Iterator[Probl
     for i, example in enumerate(plan.file.examples):
         where: Where = ("examples", i)
         try:
-            yield from _differences(plan, upstream, account, example, where)
+            for each in _under_each_base(plan, example):
+                yield from _differences(plan, upstream, account, each, where)
         except NotHttp as error:
             yield plan.source.problem((*where, "request"), f"example '{example.name}': no HTTP request: {error}")
         except Exception as error:  # noqa: BLE001 a file can hold what fits no answer; it is told, not raised
@@ -39,7 +47,12 @@ def failed_examples(plan: DialectPlan, upstream: UpstreamPlan) -> Iterator[Probl
 
 
 def run(
-    plan: DialectPlan, identities: Identities, request: Request, picture: FindPicture = lambda _: None
+    plan: DialectPlan,
+    identities: Identities,
+    request: Request,
+    picture: FindPicture = lambda _: None,
+    records: Records = _NO_RECORDS,
+    results: Mapping[str, object] = _NO_RESULTS,
 ) -> tuple[Exchange, Answer]:
     """A request's way through a dialect up to the answer it gets when SMSBAT takes everything. Nothing is sent."""
     exchange = Exchange(plan)
@@ -48,10 +61,20 @@ def run(
         if len(request.body) > plan.file.limits.body + sum(plan.file_limits.values()):
             raise Refusal("size")
         exchange.identify(fields_of(request, plan), identities)
-        exchange.build(picture, 0, example_ids())
-        return exchange, exchange.accept(EXAMPLE_RESULTS)
+        understand(exchange, picture, records)
+        return exchange, exchange.accept(results)
     except Refusal as refusal:
         return exchange, exchange.refuse(refusal)
+
+
+def understand(exchange: Exchange, picture: FindPicture, records: Records = _NO_RECORDS) -> None:
+    """The rest of a request's way once it is known whose it is. Raises ``Refusal``."""
+    exchange.check(picture, records)
+    for name in exchange.uploads:
+        exchange.keep(name, *EXAMPLE_PICTURE)
+    exchange.build(0, example_ids(), lambda alphabet, length: "1" * length)
+    if exchange.dialect.file.numbered:
+        exchange.number(1)
 
 
 def example_ids() -> Callable[[], str]:
@@ -68,9 +91,25 @@ def _example_account(plan: DialectPlan, upstream: UpstreamPlan) -> tuple[Account
 
 
 def _identities(plan: DialectPlan, account: Account) -> Identities:
-    section = plan.file.example_account
-    login, first, last = (each.encode() for each in (section.login, section.secrets[0], section.secrets[-1]))
-    return {plan.name: {login: Identity(login, (first, last), account, False)}}
+    file, section = plan.file, plan.file.example_account
+    login, first, last = (each.encode() for each in (section.login or "", section.secrets[0], section.secrets[-1]))
+    names, figures, zone = name_tables(section.names), file.figures, zoneinfo.ZoneInfo(file.zone)
+    identity = Identity(login, (first, last), account, names=names, figures=figures, zone=zone)
+    return {plan.name: {login if section.login else token_digest(first): identity}}
+
+
+def _records(plan: DialectPlan) -> Records:
+    known = plan.file.example_account.records
+    return {(each["kind"], each["number"]): {name: each.get(name) for name in each} for each in known}
+
+
+def _under_each_base(plan: DialectPlan, example: Example) -> Iterator[Example]:
+    """An example with ``{base}`` in its request is one for each of the bases."""
+    if _BASE not in example.request:
+        yield example
+        return
+    for base in plan.file.bases.values():
+        yield example.model_copy(update={"request": example.request.replace(_BASE, base)})
 
 
 def _request(plan: DialectPlan, example: Example) -> Request:
@@ -90,10 +129,23 @@ def _differences(
     plan: DialectPlan, upstream: UpstreamPlan, account: Account, example: Example, where: Where
 ) -> Iterator[Problem]:
     known = {each.encode(): address for each, address in plan.file.example_account.pictures.items()}
-    exchange, answer = run(plan, _identities(plan, account), _request(plan, example), known.get)
+    identities, request = _identities(plan, account), _request(plan, example)
+    results = _results(example.results)
+    exchange, answer = run(plan, identities, request, known.get, _records(plan), results)
     items = [upstream.item(message, account, now=0) for message in exchange.messages]
     if items != example.items:
         yield plan.source.problem((*where, "items"), f"example '{example.name}': the items are {items}")
+    if answer.status != example.status:
+        text = f"example '{example.name}': the answer's status is {answer.status}"
+        yield plan.source.problem((*where, "status"), text)
     if answer.body != example.answer.encode():
         text = f"example '{example.name}': the answer is\n{answer.body.decode()}"
         yield plan.source.problem((*where, "answer"), text)
+
+
+def _results(told: Mapping[str, Any]) -> dict[str, Any]:
+    """An example's results as an operation gives them."""
+    known: dict[str, Any] = {}
+    for name, found in told.items():
+        known.update({name: found} if isinstance(found, list) else flat(name, found))
+    return known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.core.messages import Message, Receipt
@@ -11,16 +11,21 @@ from gateway.core.pictures import IMAGE_ID
 from gateway.errors import Refusal
 from gateway.mapping.accounts import Identities, Identity
 from gateway.mapping.answers import Answer
+from gateway.mapping.bindings import Draw
+from gateway.mapping.conversions import Means, Records, Upload
 from gateway.mapping.dialect import DialectPlan, EndpointPlan
+from gateway.mapping.functions import flat
 from gateway.wire.forms import Fields, TooManyFields, read_fields
 from gateway.wire.multipart import FilePlan, TooLarge
 from gateway.wire.raw_http import Request
 
 #: The public address of an uploaded picture by its id, or ``None`` for one that the account does not have.
 FindPicture = Callable[[bytes], str | None]
-
+#: A number that is one of ours has no more digits: none is 2^31.
+_NUMBER_DIGITS = 10
 
 _NO_RESULTS: Mapping[str, object] = {}
+_NO_RECORDS: Records = {}
 
 
 @dataclass(slots=True)
@@ -28,6 +33,7 @@ class Exchange:
     """A request as far as it was understood. Serving, worked examples and explanations all run this."""
 
     dialect: DialectPlan
+    base: str | None = None
     candidates: Sequence[EndpointPlan] = ()
     endpoint: EndpointPlan | None = None
     #: As they came, which is what was signed, and as they are to be read.
@@ -36,10 +42,13 @@ class Exchange:
     identity: Identity | None = None
     values: dict[str, Any] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
+    #: Messages that are sent if those of ``messages`` that they follow are not delivered.
+    follow_ups: list[Message] = field(default_factory=list)
     refusal: Refusal | None = None
 
     def route(self, method: str, path: str, host: str) -> None:
         """Find the endpoints that a request line may mean. Raises ``Refusal``."""
+        self.base = self.dialect.base_of(path)[0]
         self.candidates = self.dialect.route(method, path, host)
 
     def identify(self, fields: Fields, identities: Identities) -> None:
@@ -52,42 +61,101 @@ class Exchange:
 
     @property
     def pictures(self) -> list[str]:
-        """The ids of uploaded pictures that the request names."""
+        """The ids of uploaded pictures that the request shows: those that it names, and those in it."""
         named = [each for name in self.dialect.media for each in self.fields.all(name)] if self.fields else []
-        return [each.decode() for each in named if IMAGE_ID.fullmatch(each)]
+        ids = [each.decode() for each in named if IMAGE_ID.fullmatch(each)]
+        return ids + [self.values[f"{name}.id"] for name in self.uploads if f"{name}.id" in self.values]
 
-    def build(self, picture: FindPicture, now: int, new_id: Callable[[], str]) -> None:
-        """Check every parameter and build the messages. Raises ``Refusal`` at the first thing wrong."""
+    @property
+    def records(self) -> list[tuple[str, int]]:
+        """Kind and number of what the request names of what is kept for the account."""
+        assert self.endpoint is not None
+        assert self.fields is not None
+        wanted = [(each, self.fields.last(each.raw)) for each in self.endpoint.parameters if each.spec.of]
+        return [
+            (each.spec.of or "", int(raw))
+            for each, raw in wanted
+            if each.spec.type == "record" and raw and raw.isdigit() and len(raw) <= _NUMBER_DIGITS
+        ]
+
+    @property
+    def uploads(self) -> dict[str, Upload]:
+        """The pictures in an understood request, by their parameters."""
+        return {name: value for name, value in self.values.items() if isinstance(value, Upload)}
+
+    def check(self, picture: FindPicture, records: Records = _NO_RECORDS) -> None:
+        """Check every parameter. Raises ``Refusal`` at the first thing wrong."""
         assert self.endpoint is not None
         assert self.fields is not None
         assert self.identity is not None
-        self.dialect.check(self.fields, picture, self.values)
+        identity = self.identity
+        self.values = {"base": self.base, "zone": identity.zone}
+        self.values.update({name: [*table.values()] for name, table in identity.names.items()})
+        self.values.update(flat("figures", identity.figures))
+        means = Means(picture, records, identity.names, identity.zone)
+        self.dialect.check(self.endpoint, self.fields, means, self.values)
+
+    def keep(self, parameter: str, image_id: str, address: str) -> None:
+        """A picture of the request is kept under an id, and has a public address, or a blank one."""
+        self.values[f"{parameter}.id"] = image_id
+        self.values[f"{parameter}.address"] = address or None
+
+    def build(self, now: int, new_id: Callable[[], str], draw: Draw) -> None:
+        """Build the messages of checked parameters. Raises ``Refusal``."""
+        assert self.endpoint is not None
+        assert self.identity is not None
+        if self.endpoint.code:
+            self.values["drawn"] = self.endpoint.code.draw(self.values, draw)
         if self.endpoint.message:
-            account = self.identity.account
-            self.messages = self.endpoint.message.build(self.values, account, self.dialect.name, now, new_id)
+            account, name = self.identity.account, self.dialect.name
+            self.messages, self.follow_ups = self.endpoint.message.build(self.values, account, name, now, new_id)
+            self.values.update(self._counted())
+
+    def _counted(self) -> dict[str, Any]:
+        """How many SMS the first message takes, if the dialect counts that. Raises ``Refusal`` for too many."""
+        if self.dialect.parts is None or not self.messages or self.messages[0].channel != "sms":
+            return {}
+        counted = self.dialect.parts.count(self.messages[0].content.text or "")
+        if counted is None:
+            assert self.endpoint is not None
+            text = next((each for each in self.endpoint.parameters if each.spec.too_long), None)
+            raise Refusal((text.spec.too_long if text else None) or "parameter", text.name if text else "request")
+        return {"sent.parts": counted[0], "sent.length": counted[1]}
+
+    def number(self, first: int) -> None:
+        """Give the messages their integer ids, counting up."""
+        self.messages = [replace(each, number=first + i) for i, each in enumerate(self.messages)]
+
+    @property
+    def input(self) -> dict[str, Any]:
+        """What the operation works on."""
+        assert self.endpoint is not None
+        return {name: value.evaluate(self.values) for name, value in self.endpoint.input.items()}
 
     def accept(self, results: Mapping[str, object] = _NO_RESULTS) -> Answer:
         """The answer to success; ``results`` are what the operation adds to what is known already."""
         assert self.endpoint is not None
         assert self.fields is not None
-        return self.endpoint.answers.give({**self.values, "messages": self.messages, **results}, self.fields)
+        sent = {"sent.id": self.messages[0].id, "sent.number": self.messages[0].number} if self.messages else {}
+        return self.endpoint.answers.give({**self.values, "messages": self.messages, **sent, **results}, self.fields)
 
     def refuse(self, refusal: Refusal) -> Answer:
         """The answer to a request that is refused."""
         self.refusal = refusal
-        return self.dialect.refuse(refusal, self.endpoint)
+        return self.dialect.refuse(refusal, self.base, self.endpoint)
 
-    def settle(self, receipts: Sequence[Receipt]) -> Answer:
+    def settle(self, receipts: Sequence[Receipt], results: Mapping[str, object] = _NO_RESULTS) -> Answer:
         """The answer once SMSBAT's word on every message is known: an error only when it took none of them."""
         assert self.endpoint is not None
         verdicts = [self.dialect.verdict(self.endpoint, receipt) for receipt in receipts]
         refusal = verdicts[0]
-        return self.accept() if refusal is None or None in verdicts else self.refuse(refusal)
+        return self.accept(results) if refusal is None or None in verdicts else self.refuse(refusal)
 
 
 def fields_of(request: Request, dialect: DialectPlan) -> Fields:
     """The parameters of a request that is held whole; of its files, what they are. Raises ``Refusal``."""
+    files, most = FilePlan(dialect.file_limits), dialect.file.limits.fields
     try:
-        return read_fields(request.query, request.content_type, request.body, FilePlan(dialect.file_limits))
+        return read_fields(request.query, request.content_type, request.body, files, most)
     except (TooManyFields, TooLarge) as error:
         raise Refusal("size") from error

@@ -10,9 +10,10 @@ import orjson
 
 from gateway.core.lifecycle import Reply, Report, Status
 from gateway.core.messages import only_digits
+from gateway.mapping.functions import Evaluate
 from gateway.mapping.schema.upstream import Hooks, Legs
 from gateway.mapping.source import Where
-from gateway.mapping.values import Compiler, Evaluate, Holds
+from gateway.mapping.values import Compiler, Holds
 from gateway.wire.forms import BOM, Fields, TooManyFields, parse_urlencoded
 
 _NO_FIELDS = Fields({})

@@ -13,10 +13,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.mapping.accounts import Accounts, compile_accounts
+from gateway.mapping.accounts import Accounts, DialectLogins, compile_accounts
 from gateway.mapping.callback_examples import failed_callbacks
 from gateway.mapping.coverage import uncovered
-from gateway.mapping.dialect import DialectPlan, Place, compile_dialect
+from gateway.mapping.dialect import DialectPlan, Place
+from gateway.mapping.dialect_compiler import compile_dialect
 from gateway.mapping.examples import failed_examples
 from gateway.mapping.schema import MappingFile
 from gateway.mapping.schema.accounts import AccountsFile
@@ -47,6 +48,8 @@ class Plan:
     def of(cls, dialects: Mapping[str, DialectPlan], upstream: UpstreamPlan, accounts: Accounts) -> Plan:
         """The plan of these files."""
         places = [(place, plan) for plan in dialects.values() for place in plan.places]
+        more = ((Place(host, "/"), dialects.get(name)) for host, name in accounts.hosts)
+        places += [(place, plan) for place, plan in more if plan is not None]
         places.sort(key=lambda each: (bool(each[0].host), len(each[0].path)), reverse=True)
         sending = min(dialects.values(), key=lambda plan: (plan.takes_uploads, min(len(p.path) for p in plan.places)))
         return cls(dialects, upstream, accounts, tuple(places), sending)
@@ -174,8 +177,9 @@ class _Loader:
             {dialect for account in content.accounts.values() for dialect in account.logins} if self._problems else ()
         )
         borrowed = {plan.name: plan.file.logins for plan in dialects.values() if plan.file.logins}
-        callbacks = {name: plan.callbacks for name, plan in dialects.items()}
-        own = {name: callbacks.get(name) for name in {*dialects, *unsure} - borrowed.keys()}
+        logins = {name: DialectLogins(plan.file, plan.callbacks, plan.is_asked) for name, plan in dialects.items()}
+        broken = DialectLogins(None, None)
+        own = {name: logins.get(name, broken) for name in {*dialects, *unsure} - borrowed.keys()}
         templates = upstream.otp_templates if upstream else None
         accounts, problems = compile_accounts(content, source, own, templates, self._environment)
         self._problems += problems

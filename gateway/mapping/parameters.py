@@ -2,52 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.core.parts import PartsTable
 from gateway.errors import Refusal
-from gateway.mapping.schema.dialect import Parameter
+from gateway.mapping.conversions import BY_SPEC, PLAIN, Convert, Reading, TooLong, text_converter
+from gateway.mapping.functions import Scope, flat
+from gateway.mapping.operations import NAME_FIELDS, RECORD_NAMES
+from gateway.mapping.schema.parameter import Parameter
 from gateway.mapping.source import Where
-from gateway.mapping.values import Compiler, Holds, Scope
+from gateway.mapping.values import Compiler, Holds
 from gateway.wire.forms import Fields
-from gateway.wire.images import image_format
-from gateway.wire.multipart import File
-from gateway.wire.text import decode, normalize_newlines
-
-
-@dataclass(slots=True)
-class Reading:
-    """One request's parameters while they are read: raw, checked so far, and in the codec that holds from here on.
-
-    ``picture`` gives the public address of a picture that the account uploaded, by its id; a blank one when this
-    deployment has no public address.
-    """
-
-    fields: Fields
-    codec: str
-    picture: Callable[[bytes], str | None]
-    values: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """A file of a request whose format is among those taken."""
+class Faulty:
+    """An entry of a list with something wrong in it, and what was understood of it."""
 
-    format: str
-    file: File
-
-
-#: Raw bytes to the value; raises ``ValueError`` for bad ones.
-Convert = Callable[[bytes, Reading], Any]
-
-_INTEGER = re.compile(rb"[0-9]{1,18}")
+    refusal: Refusal
+    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterCheck:
-    """Reads and checks one parameter. ``spec`` is kept for explanations."""
+    """Reads and checks one parameter. ``spec`` is kept for explanations, ``members`` are those of an object."""
 
     name: str
     raw: bytes
@@ -57,11 +37,28 @@ class ParameterCheck:
     required: Callable[[Scope, Fields], bool]
     never_required: bool
     recipients: int
+    wrong_when: tuple[Holds, ...]
+    members: tuple[ParameterCheck, ...] = ()
+
+    def is_sent(self, fields: Fields) -> bool:
+        """Whether the request has it at all."""
+        return fields.last(self.raw) is not None or (bool(self.members) and fields.tree(self.raw) is not None)
+
+    def put(self, reading: Reading) -> None:
+        """Put its value, or its default, among the values. Raises ``Refusal`` with the parameter's name."""
+        if self.never_required and self.raw not in reading.fields.values:
+            reading.values[self.name] = self.spec.default
+            return
+        value = reading.values[self.name] = self.read(reading)
+        if value is not None and self.spec.type in _KNOWN_BY_PARTS:
+            reading.values.update(flat(self.name, value))
+        if any(holds(reading.values, reading.fields) for holds in self.wrong_when):
+            raise self.fault
 
     def read(self, reading: Reading) -> Any:
         """The parameter's value, or its default. Raises ``Refusal`` with the parameter's name."""
         fields = reading.fields
-        sent = fields.all(self.raw) if self.spec.many else fields.last(self.raw)
+        sent = self._sent(fields)
         if sent and not self.applies(reading.values, fields):
             sent = None
         if not sent:
@@ -71,10 +68,23 @@ class ParameterCheck:
             raise Refusal("unsupported", self.name)
         return value
 
+    def _sent(self, fields: Fields) -> Any:
+        if self.members:
+            return fields.tree(self.raw)
+        return fields.all(self.raw) if self.spec.many else fields.last(self.raw)
+
+    @property
+    def fault(self) -> Refusal:
+        """What is answered to a bad one, or to a missing one."""
+        return Refusal(self.spec.error or "parameter", self.name)
+
     def _absent(self, reading: Reading) -> Any:
-        if self.required(reading.values, reading.fields):
-            raise Refusal("parameter", self.name)
-        return self.spec.default
+        is_required = self.required(reading.values, reading.fields)
+        if is_required and self.spec.type == "name" and self.spec.default is not None:
+            return self._converted(str(self.spec.default).encode(), reading)
+        if is_required:
+            raise self.fault
+        return None if self.spec.type == "name" else self.spec.default
 
     def _converted(self, sent: Any, reading: Reading) -> Any:
         try:
@@ -83,24 +93,85 @@ class ParameterCheck:
             if len(sent) > self.recipients:
                 raise ValueError
             return [self.convert(each, reading) for each in sent]
+        except TooLong as error:
+            raise Refusal(self.spec.too_long or self.spec.error or "parameter", self.name) from error
         except ValueError as error:
-            raise Refusal("parameter", self.name) from error
+            raise self.fault from error
 
 
-def compile_parameter(
-    name: str, spec: Parameter, compiler: Compiler, where: Where, names: frozenset[str], recipients: int
-) -> ParameterCheck:
-    """Compile the parameter that stands at ``where``; its guards may speak of ``names``."""
-    return ParameterCheck(
-        name=name,
-        raw=name.encode(),
-        spec=spec,
-        convert=_converter(name, spec, compiler, where, names),
-        applies=compiler.guard(spec.only, (*where, "only"), names),
-        required=_requirement(spec, compiler, where, names),
-        never_required=spec.required is False,
-        recipients=recipients,
-    )
+#: Types of which more is known than one value.
+_KNOWN_BY_PARTS = frozenset({"name", "record", "object"})
+
+
+def known_names(name: str, spec: Parameter) -> Iterator[str]:
+    """What trees may call a parameter."""
+    yield name
+    inner: Iterable[str] = ()
+    if spec.type == "name":
+        inner = NAME_FIELDS
+    elif spec.type == "record":
+        inner = RECORD_NAMES.get(spec.of or "", ())
+    elif spec.type == "file":
+        inner = ("id", "address")
+    elif spec.type == "object":
+        inner = (each for member, its in (spec.members or {}).items() for each in known_names(member, its))
+    yield from (f"{name}.{each}" for each in inner)
+    if spec.parts:
+        yield from (f"{name}.parts", f"{name}.length")
+
+
+def compile_parameters(
+    specs: Mapping[str, Parameter], compiler: Compiler, where: Where, recipients: int, parts: PartsTable | None
+) -> tuple[ParameterCheck, ...]:
+    """Compile the parameters that stand at ``where``; their guards may speak of each other."""
+    names = frozenset(known for name, spec in specs.items() for known in known_names(name, spec))
+    making = _Making(compiler, names, recipients, parts)
+    return tuple(making.check(name, spec, (*where, name)) for name, spec in specs.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    compiler: Compiler
+    names: frozenset[str]
+    recipients: int
+    parts: PartsTable | None
+
+    def check(self, name: str, spec: Parameter, where: Where) -> ParameterCheck:
+        members: tuple[ParameterCheck, ...] = ()
+        if spec.members:
+            members = compile_parameters(spec.members, self.compiler, (*where, "members"), self.recipients, self.parts)
+        return ParameterCheck(
+            name=name,
+            raw=name.encode(),
+            spec=spec,
+            convert=self._converter(name, spec, where, members),
+            applies=self.compiler.guard(spec.only, (*where, "only"), self.names),
+            required=_requirement(spec, self.compiler, where, self.names),
+            never_required=spec.required is False and not members and not spec.wrong_when,
+            recipients=self.recipients,
+            wrong_when=tuple(
+                self.compiler.guard(guard, (*where, "wrong_when", i), self.names)
+                for i, guard in enumerate(spec.wrong_when)
+            ),
+            members=members,
+        )
+
+    def _converter(self, name: str, spec: Parameter, where: Where, members: Sequence[ParameterCheck]) -> Convert:
+        if spec.type in BY_SPEC:
+            return BY_SPEC[spec.type](name, spec)
+        if spec.type == "object":
+            return lambda tree, reading: _object(tree, reading, members)
+        if spec.type == "list":
+            return _list(spec, members)
+        if spec.type in PLAIN:
+            return PLAIN[spec.type]
+        narrower = [
+            (self.compiler.guard(limit.when, (*where, "max_when", i, "when"), self.names), limit.max)
+            for i, limit in enumerate(spec.max_when)
+        ]
+        if spec.parts and self.parts is None:
+            self.compiler.complain((*where, "parts"), "the dialect has no table of 'parts'")
+        return text_converter(name, spec, narrower, self.parts if spec.parts else None)
 
 
 def _requirement(
@@ -113,100 +184,39 @@ def _requirement(
     return lambda values, fields: any(guard(values, fields) for guard in guards)
 
 
-def _converter(name: str, spec: Parameter, compiler: Compiler, where: Where, names: frozenset[str]) -> Convert:
-    if spec.type == "choice":
-        return _choice(spec)
-    if spec.type == "integer":
-        return _integer(spec)
-    if spec.type == "file":
-        return _file(name, spec)
-    if spec.type == "media":
-        return _media(name)
-    if spec.type in _PLAIN:
-        return _PLAIN[spec.type]
-    narrower = [
-        (compiler.guard(limit.when, (*where, "max_when", i, "when"), names), limit.max)
-        for i, limit in enumerate(spec.max_when)
-    ]
-    return _text(spec, narrower)
+def _object(tree: Any, reading: Reading, members: Sequence[ParameterCheck]) -> Mapping[str, Any]:
+    if not isinstance(tree, dict):
+        raise ValueError  # noqa: TRY004 the caller's word for a bad value
+    inner = reading.within(Fields.of_object(tree))
+    for member in members:
+        member.put(inner)
+    return inner.values
 
 
-def _choice(spec: Parameter) -> Convert:
-    fold = bytes.lower if spec.ignore_case else bytes
-    words = spec.values if isinstance(spec.values, dict) else {word: word for word in spec.values or ()}
-    table = {fold(word.encode()): value for word, value in words.items()}
+def _list(spec: Parameter, members: Sequence[ParameterCheck]) -> Convert:
+    bare = spec.bare.encode() if spec.bare else None
 
-    def convert(raw: bytes, reading: Reading) -> Any:
-        key = fold(raw)
-        if key not in table:
+    def convert(tree: Any, reading: Reading) -> list[Any]:
+        if not isinstance(tree, list) or (spec.max is not None and len(tree) > spec.max):
             raise ValueError
-        return table[key]
+        return [_entry(each, reading) for each in tree]
+
+    def _entry(tree: Any, reading: Reading) -> Any:
+        inner = reading.within(_entry_fields(tree, bare))
+        try:
+            for member in members:
+                member.put(inner)
+        except Refusal as refusal:
+            if not spec.partial:
+                raise
+            return Faulty(refusal, inner.values)
+        return inner.values
 
     return convert
 
 
-def _integer(spec: Parameter) -> Convert:
-    def convert(raw: bytes, reading: Reading) -> int:
-        if not _INTEGER.fullmatch(raw):
-            raise ValueError
-        number = int(raw)
-        if (spec.min is not None and number < spec.min) or (spec.max is not None and number > spec.max):
-            raise ValueError
-        return number - number % spec.floor if spec.floor else number
-
-    return convert
-
-
-def _digits(raw: bytes, reading: Reading) -> str:
-    if not raw.isdigit():
-        raise ValueError
-    return raw.decode("ascii")
-
-
-def _any(raw: bytes, reading: Reading) -> str:
-    return raw.decode("utf-8", "replace")
-
-
-_PLAIN: dict[str, Convert] = {"digits": _digits, "any": _any}
-
-
-def _media(name: str) -> Convert:
-    def convert(raw: bytes, reading: Reading) -> str:
-        address = reading.picture(raw)
-        if address is None:
-            raise ValueError
-        if not address:
-            raise Refusal("unsupported", name)
-        return address
-
-    return convert
-
-
-def _file(name: str, spec: Parameter) -> Convert:
-    key, formats = name.encode(), frozenset(spec.formats or ())
-
-    def convert(raw: bytes, reading: Reading) -> Upload:
-        file = reading.fields.files.get(key)
-        if file is None:
-            raise ValueError
-        kind = image_format(file.head)
-        if kind not in formats:
-            raise Refusal("unsupported", name)
-        return Upload(str(kind), file)
-
-    return convert
-
-
-def _text(spec: Parameter, narrower: list[tuple[Holds, int]]) -> Convert:
-    in_charset = spec.type == "text"
-
-    def convert(raw: bytes, reading: Reading) -> str:
-        text = decode(raw, reading.codec if in_charset else "utf-8")
-        if spec.newlines:
-            text = normalize_newlines(text)
-        limit = next((limit for holds, limit in narrower if holds(reading.values, reading.fields)), spec.max)
-        if limit is not None and len(text) > limit:
-            raise ValueError
-        return text
-
-    return convert
+def _entry_fields(tree: Any, bare: bytes | None) -> Fields:
+    """An entry's members; one that is no object is the member ``bare``."""
+    if isinstance(tree, dict):
+        return Fields.of_object(tree)
+    return Fields.of_object({bare: tree}) if bare is not None else Fields({})

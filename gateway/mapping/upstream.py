@@ -137,8 +137,8 @@ def _scope(message: Message, account: Account, now: int) -> dict[str, Any]:
         **{name: getattr(content, name) for name in _OF_CONTENT},
         "plain": content.plain,
         # Without a word to say there is no SMS: a picture alone may have none.
-        "sms_fallback": fallback is not None and bool(content.fallback_text or content.text),
-        "fallback_sender": (fallback.sender if fallback else None) or message.sender,
+        "sms_fallback": bool(fallback or content.fallback_sender) and bool(content.fallback_text or content.text),
+        "fallback_sender": content.fallback_sender or (fallback.sender if fallback else None) or message.sender,
         "fallback_ttl": fallback.ttl if fallback else None,
         # A message that waited does not begin its life anew at SMSBAT.
         "ttl": max(SHORTEST_TTL, -(-(message.expires_at - now) // 1000)),

@@ -3,9 +3,14 @@
 A value is a literal, a ``$reference``, a text with references in it, one of the functions below, or a tree of values.
 Nothing else: no expressions, so a file can't loop, run away or reach what it was not given.
 
-- ``{$each: $messages, ...}``: the rest of the mapping once for each message, as ``$message.id`` and so on
+- ``{$each: $messages, ...}``: the rest of the mapping once for each message, as ``$message.id`` and so on; with a
+  ``$value`` instead of a rest, that; with ``$key`` too, an object
 - ``{$first: [a, b]}``: the first value that is there
 - ``{$when: {name: value}, ...}``: the rest of the mapping if the guard holds, else nothing
+- ``{$case: value, of: {word: value}, else: value}``: what stands for a value
+- ``{$replace: text, what: part, by: value}``: a text with another part
+- ``{$time: moment, as: format}``: a time as strftime writes it in the account's zone, or ``epoch`` for seconds
+- ``{$text: value}`` and ``{$integer: value}``: a number as text, digits as a number
 - ``$null``: a JSON null
 
 A reference to something absent leaves its key out; a mapping in which nothing is left is left out too.
@@ -18,11 +23,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.mapping import functions
+from gateway.mapping.functions import Evaluate, Scope
+from gateway.mapping.operations import COLLECTIONS
 from gateway.mapping.source import Origin, Problem, Source, Where, did_you_mean
 from gateway.wire.forms import Fields
 
-Scope = Mapping[str, Any]
-Evaluate = Callable[[Scope], Any]
 Holds = Callable[[Scope, Fields], bool]
 
 
@@ -34,7 +40,18 @@ NULL = Null()
 _REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)")
 _PRESENCE = {"$present": True, "$absent": False}
 _NO_FIELDS = Fields({})
-FUNCTIONS = ("$each", "$first", "$when")
+#: By name, the keys that go with it, those that may be missing in brackets.
+_WITH = {
+    "$first": (),
+    "$case": ("of", "[else]"),
+    "$replace": ("what", "by"),
+    "$time": ("as",),
+    "$text": (),
+    "$integer": (),
+}
+FUNCTIONS = ("$each", "$when", *_WITH)
+#: What is known of a member of a collection.
+Collections = Mapping[str, tuple[str, tuple[str, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +77,10 @@ class Compiler:
     ``used`` holds every name that a compiled tree or guard refers to: what the coverage lint calls mapped.
     """
 
-    def __init__(self, source: Source, problems: list[Problem]) -> None:
+    def __init__(self, source: Source, problems: list[Problem], collections: Collections = COLLECTIONS) -> None:
         self._source = source
         self._problems = problems
+        self._collections = collections
         self._leaves: list[Leaf] = []
         self.used: set[str] = set()
 
@@ -128,13 +146,44 @@ class Compiler:
             return self._each(tree, where, known, path)
         if name == "$when":
             return self._when(tree, where, known, path)
-        if name == "$first" and len(tree) == 1 and isinstance(tree[name], list):
-            members = [self._tree(value, (*where, name, i), known, path) for i, value in enumerate(tree[name])]
-            return lambda scope: next((value for member in members if (value := member(scope)) is not None), None)
-        known_functions = f"no such function: {name}{did_you_mean(name, FUNCTIONS)}"
-        text = "'$first' stands alone, with a list" if name == "$first" else known_functions
-        self.complain((*where, name), text)
-        return lambda scope: None
+        if not self._is_well_formed(name, tree, where):
+            return lambda scope: None
+        if name == "$first":
+            members = [self._tree(each, (*where, name, i), known, path) for i, each in enumerate(tree[name])]
+            return functions.first(members)
+        return self._of_one(name, tree, where, known, path)
+
+    def _of_one(self, name: str, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
+        """A function of a single value."""
+
+        def inner(key: str) -> Evaluate:
+            return self._tree(tree.get(key), (*where, key), known, path)
+
+        if name == "$case":
+            table = {str(key): self._tree(each, (*where, "of", key), known, path) for key, each in tree["of"].items()}
+            return functions.case(inner(name), table, inner("else"))
+        if name == "$replace":
+            return functions.replaced(inner(name), tree["what"], inner("by"))
+        if name == "$time":
+            return functions.moment(inner(name), tree["as"])
+        return functions.as_text(inner(name)) if name == "$text" else functions.as_integer(inner(name))
+
+    def _is_well_formed(self, name: str, tree: dict[str, Any], where: Where) -> bool:
+        """Whether a function has its keys and no others."""
+        if name not in _WITH:
+            self.complain((*where, name), f"no such function: {name}{did_you_mean(name, FUNCTIONS)}")
+            return False
+        needed = {name, *(key for key in _WITH[name] if not key.startswith("["))}
+        allowed = needed | {key.strip("[]") for key in _WITH[name]}
+        if not needed <= tree.keys() <= allowed:
+            self.complain((*where, name), f"'{name}' goes with {', '.join(_WITH[name]) or 'nothing else'}")
+            return False
+        shape = {"$first": (name, list), "$case": ("of", dict), "$replace": ("what", str), "$time": ("as", str)}
+        key, kind = shape.get(name, (name, object))
+        if not isinstance(tree[key], kind):
+            self.complain((*where, key), f"'{key}' is no {kind.__name__} here")
+            return False
+        return True
 
     def _when(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
         holds = self.guard(tree["$when"], (*where, "$when"), known)
@@ -145,13 +194,22 @@ class Compiler:
         return _guarded(holds, body)
 
     def _each(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
-        if tree["$each"] != "$messages":
-            self.complain((*where, "$each"), "'$each' goes over '$messages'")
-        self.known_name("messages", where, known)
+        name = str(tree["$each"]).removeprefix("$")
+        if name not in self._collections:
+            self.complain((*where, "$each"), f"'$each' goes over a collection{did_you_mean(name, self._collections)}")
+            return lambda scope: None
+        self.known_name(name, (*where, "$each"), known)
+        element, fields = self._collections[name]
+        inner = known | {f"{element}.{field}" for field in fields}
+        if "$value" in tree and "$key" not in tree:
+            return functions.each(name, element, fields, self._tree(tree["$value"], (*where, "$value"), inner, path))
+        if "$key" in tree:
+            key = self._tree(tree["$key"], (*where, "$key"), inner, path)
+            value = self._tree(tree.get("$value"), (*where, "$value"), inner, path)
+            pairs = functions.each(name, element, fields, lambda scope: (str(key(scope)), value(scope)))
+            return functions.keyed(pairs)
         body = {key: value for key, value in tree.items() if key != "$each"}
-        inner = known | {"message.id", "message.recipient"}
-        element = self._mapping(body, where, inner, path)
-        return lambda scope: [element({**scope, **_message_scope(each)}) for each in scope.get("messages", ())] or None
+        return functions.each(name, element, fields, self._mapping(body, where, inner, path))
 
     def guard(self, tree: Mapping[str, Any] | None, where: Where, known: Iterable[str]) -> Holds:
         """Compile a guard over checked values; presence is looked up in the raw fields too."""
@@ -160,10 +218,6 @@ class Compiler:
             self.known_name(name, (*where, name), names)
         tests = [_test(name, wanted) for name, wanted in (tree or {}).items()]
         return lambda scope, fields: all(test(scope, fields) for test in tests)
-
-
-def _message_scope(message: Any) -> dict[str, Any]:
-    return {"message.id": message.id, "message.recipient": message.recipient}
 
 
 def _guarded(holds: Holds, evaluate: Evaluate) -> Evaluate:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -17,7 +19,7 @@ from gateway.clock import now_ms
 from gateway.errors import StoreUnavailable
 from gateway.mapping.callbacks import CallbackTarget
 from gateway.outbound.web import NoWebAnswer, WebAnswer, WebClient
-from gateway.store.callbacks import Callback, CallbackState, CallbackStore
+from gateway.store.callbacks import Callback, CallbackState, CallbackStore, Script
 
 log = structlog.get_logger("gateway.callbacks")
 
@@ -34,6 +36,14 @@ _RETRY = 1.0
 _HAS_IT = range(200, 300)
 
 
+#: What else is known of a callback when it goes out.
+Details = Callable[[Callback], Awaitable[Mapping[str, Any]]]
+
+
+async def _no_details(_callback: Callback) -> Mapping[str, Any]:
+    return {}
+
+
 class CallbackDispatcher:
     """Sends what is owed to these scripts. Use from one event loop."""
 
@@ -42,15 +52,13 @@ class CallbackDispatcher:
         store: CallbackStore,
         targets: Iterable[CallbackTarget],
         web: WebClient,
+        details: Details = _no_details,
         clock: Callable[[], int] = now_ms,
         dice: Callable[[], float] = random.random,
     ) -> None:
-        hosts: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(PER_HOST))
+        common = _Common(store, web, defaultdict(lambda: asyncio.Semaphore(PER_HOST)), details, clock, dice)
         self._workers = {
-            (target.account, target.dialect): _Worker(
-                store, target, web, hosts[urlsplit(target.url).netloc.rpartition("@")[2].lower()], clock, dice
-            )
-            for target in targets
+            Script(target.account, target.dialect, target.by_request): _Worker(target, common) for target in targets
         }
 
     def start(self) -> None:
@@ -62,33 +70,39 @@ class CallbackDispatcher:
         """Stop; what is under way is sent again after the next start."""
         await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
 
-    def wake(self, owed: Iterable[tuple[str, str]]) -> None:
+    def wake(self, owed: Iterable[Script]) -> None:
         """Something new is owed to these scripts."""
         for each in owed:
             if each in self._workers:
                 self._workers[each].wake()
 
 
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What all workers have. Scripts on one host share its limit."""
+
+    store: CallbackStore
+    web: WebClient
+    hosts: defaultdict[str, asyncio.Semaphore]
+    details: Details
+    clock: Callable[[], int]
+    dice: Callable[[], float]
+
+
 class _Worker:
     """One script's callbacks."""
 
-    def __init__(
-        self,
-        store: CallbackStore,
-        target: CallbackTarget,
-        web: WebClient,
-        host: asyncio.Semaphore,
-        clock: Callable[[], int],
-        dice: Callable[[], float],
-    ) -> None:
-        self._store = store
+    def __init__(self, target: CallbackTarget, common: _Common) -> None:
         self._target = target
-        self._web = web
-        self._host = host
+        self._script = Script(target.account, target.dialect, target.by_request)
+        self._store = common.store
+        self._web = common.web
+        self._hosts = common.hosts
+        self._details = common.details
+        self._clock = common.clock
+        self._dice = common.dice
         self._slots = asyncio.Semaphore(PER_SCRIPT)
         self._stopping = False
-        self._clock = clock
-        self._dice = dice
         #: By message, what is held for it, oldest first; the first one is being sent.
         self._chains: dict[str, deque[Callback]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -139,7 +153,7 @@ class _Worker:
         self._full = room <= 0
         if self._full:
             return
-        due = await self._store.due(self._target.account, self._target.dialect, self._clock(), room, held)
+        due = await self._store.due(self._script, self._clock(), room, held)
         self._full = len(due) == room
         for callback in due:
             self._hold(callback)
@@ -167,7 +181,8 @@ class _Worker:
                 self._changed.set()
 
     async def _deliver(self, callback: Callback) -> CallbackState:
-        async with self._slots, self._host:
+        host = urlsplit(callback.url or self._target.url).netloc.rpartition("@")[2].lower()
+        async with self._slots, self._hosts[host]:
             if self._stopping:
                 return CallbackState.PENDING
             answer = await self._send(callback)
@@ -175,10 +190,14 @@ class _Worker:
 
     async def _send(self, callback: Callback) -> WebAnswer | NoWebAnswer | None:
         """The answer, or ``None`` when the mapping files have no form for it any more."""
-        body = self._target.format.body(callback.facts)
+        more = await self._details(callback)
+        # What is told of a bulk request may be long.
+        known = {"zone": self._target.zone, **more}
+        tell = self._target.format.body
+        body = await asyncio.to_thread(tell, callback.facts, known) if more else tell(callback.facts, known)
         if body is None:
             return None
-        method, url, posted = self._target.request(body)
+        method, url, posted = self._target.request(body, callback.url)
         content_type, content = (posted.content_type, posted.content) if posted else (None, None)
         return await self._web.send(method, url, self._target.private, content_type, content)
 

@@ -25,14 +25,15 @@ def first_check(message: Message, account: Account, now: int) -> int | None:
 def last_check(message: Message, account: Account) -> int | None:
     """When to look last at a message; ``None`` when nobody wants to know."""
     wanted = message.report and message.dialect in account.told
-    return watched_until(message.expires_at, account) if wanted else None
+    return watched_until(message, account) if wanted else None
 
 
-def watched_until(expires_at: int, account: Account | None) -> int:
+def watched_until(message: Message, account: Account) -> int:
     """The end of a message's time, the SMS behind it included, and a grace."""
-    fallback = account.sms_fallback if account else None
-    sms = (fallback.ttl * 1000 if fallback.ttl else _SMS) if fallback else 0
-    return expires_at + sms + GRACE
+    fallback = account.sms_fallback
+    sms = fallback.ttl * 1000 if fallback and fallback.ttl else _SMS
+    has_sms = fallback is not None or message.content.fallback_sender is not None
+    return message.expires_at + (sms if has_sms else 0) + GRACE
 
 
 def next_check(sent_at: int, until: int, now: int) -> int:

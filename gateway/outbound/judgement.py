@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from gateway.core.messages import CREDENTIAL_OUTCOMES, Outcome, Receipt
 from gateway.mapping.upstream import Sent, UpstreamPlan
-from gateway.outbound.checks import first_check
+from gateway.outbound.checks import first_check, last_check
 from gateway.outbound.client import Answered, NoAnswer
 from gateway.outbound.pending import Pending
 from gateway.store.messages import Settled
@@ -84,7 +84,8 @@ def _settled(upstream: UpstreamPlan, batch: list[Pending], receipts: list[Receip
 def _settle(upstream: UpstreamPlan, pending: Pending, receipt: Receipt, now: int) -> tuple[Pending, Settled]:
     if pending.maybe_out and upstream.says_duplicate(receipt):
         receipt = _DUPLICATE
-    settled = Settled.by(pending.message.id, receipt, first_check(pending.message, pending.account, now))
+    message, account = pending.message, pending.account
+    settled = Settled.by(message, receipt, first_check(message, account, now), last_check(message, account))
     if settled.went_out:
         # On disk it is safe already, so the client need not wait for a second write. A refusal does wait: told and
         # then forgotten, it would go out after a restart.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping
 from typing import TypeGuard
 
 import structlog
@@ -15,9 +14,9 @@ from gateway.core.budget import CallBudget
 from gateway.core.lifecycle import FINAL, Report, Status
 from gateway.core.retry import backoff
 from gateway.errors import StoreUnavailable
-from gateway.mapping.accounts import Account, SmsbatLogin
+from gateway.mapping.accounts import SmsbatLogin
 from gateway.mapping.hooks import HookPlan, NotTold
-from gateway.outbound.checks import LONGEST, next_check, watched_until
+from gateway.outbound.checks import GRACE, LONGEST, next_check
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
 from gateway.outbound.reports import Reports
 from gateway.store.reports import Check
@@ -31,6 +30,8 @@ _BATCH = 100
 #: Seconds between looks for messages that are due, and after trouble.
 _PAUSE = 1.0
 _TROUBLE = 5.0
+#: Milliseconds after the time of a message of an earlier version, which did not say how long it is to be watched.
+_UNSAID = 86_400_000 + GRACE
 #: Milliseconds after a message's time, when it counts as over although SMSBAT could not be asked.
 _OUTER_BOUND = 86_400_000
 
@@ -38,10 +39,9 @@ _OUTER_BOUND = 86_400_000
 class Poller:
     """The status reads of one SMSBAT login."""
 
-    def __init__(self, login: SmsbatLogin, hooks: HookPlan, accounts: Mapping[str, Account], reports: Reports) -> None:
+    def __init__(self, login: SmsbatLogin, hooks: HookPlan, reports: Reports) -> None:
         self._name = login.name
         self._hooks = hooks
-        self._accounts = accounts
         self._reports = reports
         self._client = SmsbatClient(login, hooks.read_path, IN_FLIGHT)
         # One at a time, evenly, and a little slower than allowed: reads can bunch up on their way.
@@ -77,7 +77,7 @@ class Poller:
 
     async def _look(self, check: Check) -> None:
         """Ask about one message, when the limits let it; of one that SMSBAT never named there is nothing to ask."""
-        until = watched_until(check.expires_at, self._accounts.get(check.account))
+        until = check.watch_until or check.expires_at + _UNSAID
         if check.upstream_id is None:
             await self._end(check) if now_ms() >= until else await self._again(check, until)
             return

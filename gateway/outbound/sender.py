@@ -38,6 +38,7 @@ STOP_TIMEOUT = 10.0
 RETRY_DELAY = 1.0
 #: Seconds after which the clock is asked again whether held messages are due.
 LONGEST_ALARM = 60.0
+_BUSY_CALLS = 4
 _NOTHING_READ = Reading([], exhausted=False)
 
 
@@ -120,12 +121,22 @@ class Sender:
             return False
         for each in pending:
             each.withdrawn = True
-        written = await self._stored([Settled(each.message.id, State.WITHDRAWN) for each in pending])
+        written = await self._stored([Settled.without(each.message, State.WITHDRAWN) for each in pending])
         if not written:
             # On disk they are still to be sent: a reading of the store brings them anew, these copies are void.
             self._backlog.stayed_on_disk()
         self._forget(pending)
         return written
+
+    def released(self) -> None:
+        """Messages on disk have become due without being submitted here."""
+        self._backlog.reading_wanted = True
+        self._changed.set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether as many messages wait as a few calls take."""
+        return len(self._backlog) > _BUSY_CALLS * self._settings.messages_per_call
 
     def hold(self, messages: Sequence[Message]) -> None:
         """Stored messages that are due later: they stay on disk until then."""
@@ -144,8 +155,7 @@ class Sender:
 
     def _held_are_due(self) -> None:
         self._alarm = None
-        self._backlog.reading_wanted = True
-        self._changed.set()
+        self.released()
 
     def _forget(self, pending: Iterable[Pending]) -> None:
         self._backlog.forget(each.message.id for each in pending)
@@ -349,15 +359,15 @@ class Sender:
             return all([await self._stored([each], owed) for each in settled])
         if settled[0].receipt is None:
             return False
-        return await self._stored([Settled(settled[0].id, settled[0].state)], owed)
+        return await self._stored([dataclasses.replace(settled[0], receipt=None)], owed)
 
 
 def _out_of_time(pending: Pending) -> Settled:
     """A message whose time is over; of one that SMSBAT may have taken, its reports may still tell."""
     message = pending.message
     if not pending.maybe_out:
-        return Settled(message.id, State.EXPIRED)
-    return Settled(message.id, State.UNPAIRED, check_at=last_check(message, pending.account))
+        return Settled.without(message, State.EXPIRED)
+    return Settled.without(message, State.UNPAIRED, last_check(message, pending.account))
 
 
 def _is_held(pending: Pending, settled: Settled) -> bool:

@@ -54,6 +54,7 @@ class Admission:
     rows: Rows
     insert: Executable
     terms: Terms
+    planned: Rows = ()
 
     def __call__(self, connection: Connection) -> list[str] | None:
         """Take it in, on the transaction's connection.
@@ -69,7 +70,7 @@ class Admission:
         if not self._within_rate(connection, len(fresh)):
             return None
         if fresh:
-            connection.execute(self.insert, [self.rows[i] for i in fresh])
+            connection.execute(self.insert, [*[self.rows[i] for i in fresh], *self.planned])
             self._remember_repeats(connection, {keys[i]: own[i] for i in fresh} if keys else {})
             self._keep_pictures(connection)
         return ids

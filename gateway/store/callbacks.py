@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection, Row, Select, bindparam, exists, insert, literal, select, update
@@ -32,6 +32,14 @@ class CallbackState(StrEnum):
         return self is not CallbackState.PENDING
 
 
+class Script(NamedTuple):
+    """Whom callbacks are owed to: an account's script in a dialect, or those that its requests name."""
+
+    account: str
+    dialect: str
+    by_request: bool = False
+
+
 _IS_PENDING = callbacks.c.state == literal(CallbackState.PENDING.value, literal_execute=True)
 _EARLIER_IS_PENDING = _earlier.c.state == literal(CallbackState.PENDING.value, literal_execute=True)
 _FINISH = (
@@ -56,10 +64,11 @@ class Callback:
     due_at: int
     tries: int
     outcome: str | None
+    url: str | None = None
 
 
-def callback_row(facts: Facts, account: str, dialect: str, now: int) -> dict[str, Any]:
-    """A row for ``insert_callbacks``."""
+def callback_row(facts: Facts, account: str, dialect: str, now: int, url: str | None = None) -> dict[str, Any]:
+    """A row for ``insert_callbacks``; with the address that a request named, if it did."""
     return {
         "message": facts.id,
         "account": account,
@@ -69,6 +78,7 @@ def callback_row(facts: Facts, account: str, dialect: str, now: int) -> dict[str
         "event_at": now,
         "due_at": now,
         "tries": 0,
+        "url": url,
     }
 
 
@@ -84,12 +94,12 @@ class CallbackStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def due(self, account: str, dialect: str, now: int, limit: int, without: Collection[int]) -> list[Callback]:
+    async def due(self, script: Script, now: int, limit: int, without: Collection[int]) -> list[Callback]:
         """Callbacks to one script that may go out now, those of a message in order.
 
         One that is tried again keeps those behind it back until it is done.
         """
-        return await self._database.read(self._due, account, dialect, now, limit, without)
+        return await self._database.read(self._due, script, now, limit, without)
 
     async def finish(self, callback: Callback, state: CallbackState, due_at: int, outcome: str) -> None:
         """Write down how a try ended."""
@@ -107,7 +117,7 @@ class CallbackStore:
             count += again
         return count
 
-    def _due(self, account: str, dialect: str, now: int, limit: int, without: Collection[int]) -> list[Callback]:
+    def _due(self, script: Script, now: int, limit: int, without: Collection[int]) -> list[Callback]:
         is_behind = exists().where(
             _EARLIER_IS_PENDING,
             _earlier.c.message == callbacks.c.message,
@@ -116,7 +126,8 @@ class CallbackStore:
         )
         query = (
             select(callbacks)
-            .where(_IS_PENDING, callbacks.c.account == account, callbacks.c.dialect == dialect)
+            .where(_IS_PENDING, callbacks.c.account == script.account, callbacks.c.dialect == script.dialect)
+            .where(callbacks.c.url.is_not(None) if script.by_request else callbacks.c.url.is_(None))
             .where(callbacks.c.due_at <= now, callbacks.c.id.not_in(without), ~is_behind)
             .order_by(callbacks.c.due_at, callbacks.c.id)
             .limit(limit)
@@ -163,4 +174,5 @@ def _callback(row: Row[Any]) -> Callback:
         due_at=row.due_at,
         tries=row.tries,
         outcome=row.outcome,
+        url=row.url,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy import BigInteger, Connection, Row, bindparam, case, func, insert, literal, or_, select, update
+from sqlalchemy import BigInteger, Connection, Row, Text, bindparam, case, func, insert, literal, or_, select, update
 
 from gateway.core.lifecycle import FINAL, Report, Status
 from gateway.core.messages import CREDENTIAL_OUTCOMES, Content, Message, Otp, Outcome, Receipt, State
@@ -20,7 +20,7 @@ from gateway.store.tables import messages
 log = structlog.get_logger("gateway.store")
 
 _INSERT = insert(messages)
-_SETTLED_COLUMNS = ("state", "outcome", "concern", "detail", "upstream_id", "parts", "settled_at")
+_SETTLED_COLUMNS = ("state", "outcome", "concern", "detail", "upstream_id", "parts", "settled_at", "watch_until")
 #: Not an IN: its list would be another parameter for each row of a statement for many.
 _IS_FINAL = or_(*(messages.c.status == status.value for status in sorted(FINAL)))
 #: Written out, not bound: a partial index serves only a query whose condition the database can see.
@@ -34,6 +34,9 @@ _SETTLE = (
             **{name: bindparam(name) for name in _SETTLED_COLUMNS},
             # A report may have been quicker than the receipt: then there is nothing more to ask.
             "check_at": case((_IS_FINAL, None), else_=bindparam("_check_at", type_=BigInteger)),
+            # What never goes out has come to its end; of the others, reports tell.
+            "final_at": func.coalesce(messages.c.final_at, bindparam("_final_at", type_=BigInteger)),
+            "content": func.coalesce(bindparam("_content", type_=Text), messages.c.content),
         }
     )
 )
@@ -45,13 +48,16 @@ _STATE_AFTER = {Outcome.ACCEPTED: State.SUBMITTED, Outcome.UNKNOWN: State.UNPAIR
 class Settled:
     """The end of a message's way to SMSBAT: its state, and the receipt when there was one.
 
-    ``check_at`` is when SMSBAT is asked what became of it, ``None`` for never.
+    ``check_at`` is when SMSBAT is asked what became of it, ``None`` for never, and ``watch_until`` for how long.
+    ``content`` is what is kept of it from now on, when that is not all.
     """
 
     id: str
     state: State
     receipt: Receipt | None = None
     check_at: int | None = None
+    watch_until: int | None = None
+    content: Content | None = None
 
     @property
     def went_out(self) -> bool:
@@ -69,15 +75,27 @@ class Settled:
         return self.receipt or Receipt(Outcome.TEMPORARY)
 
     @classmethod
-    def by(cls, message_id: str, receipt: Receipt, check_at: int | None = None) -> Settled:
+    def by(
+        cls, message: Message, receipt: Receipt, check_at: int | None = None, watch_until: int | None = None
+    ) -> Settled:
         """Settled by what SMSBAT said of it; one that it did not take is never asked about."""
         state = _STATE_AFTER.get(receipt.outcome, State.REFUSED)
-        return cls(message_id, state, receipt, check_at if state is not State.REFUSED else None)
+        check_at = check_at if state is not State.REFUSED else None
+        return cls(message.id, state, receipt, check_at, watch_until, _kept_of(message))
+
+    @classmethod
+    def without(cls, message: Message, state: State, last_check: int | None = None) -> Settled:
+        """Settled without a receipt; SMSBAT is asked once, at the end, if at all."""
+        return cls(message.id, state, None, last_check, last_check, _kept_of(message))
 
     @property
     def failure(self) -> Status | None:
         """What its partner is to be told, when it was accepted and then did not go out."""
         return {State.REFUSED: Status.REJECTED, State.EXPIRED: Status.EXPIRED}.get(self.state)
+
+
+def _kept_of(message: Message) -> Content | None:
+    return message.content.struck_out if message.content.secret else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +114,23 @@ class MessageStore:
         self._engine = database.engine
         self._writer = database.writer
 
-    async def accept(self, submission: Sequence[Message], smsbat: str, terms: Terms = NO_TERMS) -> list[str] | None:
-        """Store the messages of a submission, to be submitted under an SMSBAT login.
+    async def accept(
+        self,
+        submission: Sequence[Message],
+        smsbat: str,
+        terms: Terms = NO_TERMS,
+        follow_ups: Sequence[Message] = (),
+    ) -> list[str] | None:
+        """Store the messages of a submission, to be submitted under an SMSBAT login, and those that may follow them.
 
         Returns for each the id of the message that it is, which is another's when it repeats that. ``None`` when the
         account is over its rate: nothing is stored then.
         """
-        rows = [_row(message, smsbat) for message in submission]
+        rows = [message_row(message, smsbat) for message in submission]
+        planned = [message_row(message, smsbat, State.PLANNED) for message in follow_ups]
         if terms:
-            return await self._writer.run(Admission(submission, rows, _INSERT, terms))
-        await self._writer.write(_INSERT, rows)
+            return await self._writer.run(Admission(submission, rows, _INSERT, terms, planned))
+        await self._writer.write(_INSERT, [*rows, *planned])
         return [message.id for message in submission]
 
     async def settle(self, settled: Collection[Settled], now: int) -> None:
@@ -156,7 +181,8 @@ class MessageStore:
             return {row.smsbat: row.messages for row in connection.execute(query)}
 
 
-def _row(message: Message, smsbat: str) -> dict[str, Any]:
+def message_row(message: Message, smsbat: str, state: State = State.ACCEPTED) -> dict[str, Any]:
+    """A row of the table of messages."""
     return {
         "id": message.id,
         "submission": message.submission,
@@ -171,10 +197,13 @@ def _row(message: Message, smsbat: str) -> dict[str, Any]:
         "reference": message.reference,
         "report": message.report,
         "content": orjson.dumps(message.content).decode(),
-        "state": State.ACCEPTED.value,
+        "state": state.value,
         "accepted_at": message.accepted_at,
         "due_at": message.due_at,
         "expires_at": message.expires_at,
+        "number": message.number,
+        "batch": message.batch,
+        "follows": message.follows,
     }
 
 
@@ -198,16 +227,21 @@ def _message(row: Row[Any]) -> Message:
         sender=row.sender,
         recipient=row.recipient,
         digits=row.digits,
-        content=_content(orjson.loads(row.content)),
+        content=content_of(row.content),
         ttl=(row.expires_at - row.due_at) // 1000,
         reference=row.reference,
         report=row.report,
         accepted_at=row.accepted_at,
         due_at=row.due_at,
+        number=row.number,
+        batch=row.batch,
+        follows=row.follows,
     )
 
 
-def _content(stored: dict[str, Any]) -> Content:
+def content_of(written: str) -> Content:
+    """A content as it stands in a row."""
+    stored: dict[str, Any] = orjson.loads(written)
     otp = stored.pop("otp", None)
     return Content(**stored, otp=Otp(**otp) if otp else None)
 
@@ -223,5 +257,8 @@ def _settled_row(settled: Settled, now: int) -> dict[str, Any]:
         "upstream_id": receipt.upstream_id if receipt else None,
         "parts": receipt.parts if receipt else None,
         "_check_at": settled.check_at,
+        "_final_at": None if settled.went_out else now,
+        "_content": orjson.dumps(settled.content).decode() if settled.content else None,
+        "watch_until": settled.watch_until,
         "settled_at": now,
     }

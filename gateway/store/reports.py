@@ -13,8 +13,9 @@ from gateway.core.lifecycle import FAILED, FINAL, INTERIM, Reply, Report, Status
 from gateway.core.messages import Concern, State
 from gateway.mapping.callbacks import CallbackTarget
 from gateway.mapping.telling import of_reply, of_status
-from gateway.store.callbacks import callback_row, insert_callbacks
+from gateway.store.callbacks import Script, callback_row, insert_callbacks
 from gateway.store.database import Database
+from gateway.store.numbers import take_numbers
 from gateway.store.tables import early_reports, messages, replies
 
 #: A report can be ahead of its receipt by so many milliseconds; after that its message is none of ours.
@@ -25,7 +26,7 @@ _OUT = (State.SUBMITTED.value, State.UNPAIRED.value)
 _ADVANCE = (
     update(messages)
     .where(messages.c.id == bindparam("_id"))
-    .values(**{name: bindparam(name) for name in ("status", "status_at", "reason", "leg", "check_at")})
+    .values(**{name: bindparam(name) for name in ("status", "status_at", "reason", "leg", "check_at", "final_at")})
 )
 _CHECKED = (
     update(messages)
@@ -40,7 +41,7 @@ Targets = Mapping[tuple[str, str], CallbackTarget]
 class Applied:
     """What followed: the scripts that are owed something new, and how many reports wait for their receipts."""
 
-    owed: set[tuple[str, str]] = field(default_factory=set)
+    owed: set[Script] = field(default_factory=set)
     early: int = 0
 
 
@@ -52,6 +53,7 @@ class Check:
     account: str
     upstream_id: str | None
     sent_at: int
+    watch_until: int | None
     expires_at: int
 
 
@@ -119,7 +121,7 @@ class ReportStore:
             query = query.where(messages.c.smsbat == smsbat)
         return connection.execute(query.limit(1)).first()
 
-    def _advance(self, connection: Connection, row: Row[Any], report: Report) -> set[tuple[str, str]]:
+    def _advance(self, connection: Connection, row: Row[Any], report: Report) -> set[Script]:
         """Move one message on, and owe what follows; returns the script that is owed it."""
         current = Status(row.status) if row.status else None
         taken = steps(current, report.status)
@@ -132,7 +134,8 @@ class ReportStore:
         reason = report.reason or self._reason(row, report)
         told = {"status": taken[-1].value, "status_at": report.at, "reason": reason, "leg": leg}
         check_at = None if taken[-1] in FINAL else row.check_at
-        connection.execute(_ADVANCE, [{"_id": row.id, "check_at": check_at, **told}])
+        final_at = row.final_at or (report.at if taken[-1] in FINAL else None)
+        connection.execute(_ADVANCE, [{"_id": row.id, "check_at": check_at, "final_at": final_at, **told}])
         return self._owe(connection, row, current, taken, (reason, leg, report.at))
 
     @staticmethod
@@ -150,7 +153,7 @@ class ReportStore:
         current: Status | None,
         taken: Sequence[Status],
         known: tuple[str | None, str, int],
-    ) -> set[tuple[str, str]]:
+    ) -> set[Script]:
         target = self._targets.get((row.account, row.dialect))
         if target is None or not row.report:
             return set()
@@ -162,7 +165,7 @@ class ReportStore:
         ]
         rows = [callback_row(each, row.account, row.dialect, now) for each in facts if target.format.body(each)]
         insert_callbacks(connection, rows)
-        return {(row.account, row.dialect)} if rows else set()
+        return {Script(row.account, row.dialect)} if rows else set()
 
     def _apply_early(self, connection: Connection, ready: Sequence[int]) -> Applied:
         applied = Applied()
@@ -182,11 +185,15 @@ class ReportStore:
         if connection.execute(known).first() is not None:
             return Applied()
         row = self._answered(connection, reply, smsbat, account)
+        owner = row.account if row else account
+        batch = (row.batch or row.number) if row else None
         connection.execute(
             insert(replies).values(
                 smsbat=smsbat,
                 id=reply.id,
-                account=row.account if row else account,
+                batch=batch,
+                number=None if batch is None else take_numbers(connection, owner, 1),
+                account=owner,
                 sender=reply.sender or (row.sender if row else ""),
                 digits=reply.digits or (row.digits if row else ""),
                 text=reply.text,
@@ -202,7 +209,7 @@ class ReportStore:
         if target.format.body(facts) is None:
             return Applied()
         insert_callbacks(connection, [callback_row(facts, row.account, row.dialect, reply.at)])
-        return Applied({(row.account, row.dialect)})
+        return Applied({Script(row.account, row.dialect)})
 
     def _answered(self, connection: Connection, reply: Reply, smsbat: str, account: str) -> Row[Any] | None:
         """The message that SMSBAT names, or the newest one from that sender to that number.
@@ -230,6 +237,7 @@ class ReportStore:
             messages.c.account,
             messages.c.upstream_id,
             messages.c.settled_at,
+            messages.c.watch_until,
             messages.c.expires_at,
         )
         query = (
@@ -241,7 +249,7 @@ class ReportStore:
         )
         with self._database.engine.connect() as connection:
             return [
-                Check(row.id, row.account, row.upstream_id, row.settled_at, row.expires_at)
+                Check(row.id, row.account, row.upstream_id, row.settled_at, row.watch_until, row.expires_at)
                 for row in connection.execute(query)
             ]
 

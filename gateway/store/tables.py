@@ -43,6 +43,16 @@ messages = Table(
     Column("leg", Text),
     # When SMSBAT is asked next what became of it; null when there is nothing to ask.
     Column("check_at", BigInteger),
+    # When it stops asking, the SMS behind it included.
+    Column("watch_until", BigInteger),
+    # For dialects with integer ids: its own, and that of the mailing or text that it belongs to.
+    Column("number", Integer),
+    Column("batch", Integer),
+    # The message that it is sent instead of, if that is not delivered.
+    Column("follows", String(36)),
+    # When its end was known, and when a client asked for it last.
+    Column("final_at", BigInteger),
+    Column("asked_at", BigInteger),
 )
 
 #: Uploaded pictures; their bytes are in the picture storage. ``needed_until`` is when the last message that shows one
@@ -102,6 +112,117 @@ replies = Table(
     Column("media", Text),
     Column("message", String(36)),
     Column("at", BigInteger, nullable=False),
+    # For dialects in which replies are asked for: its integer id, that of the message or mailing that it answers, and
+    # when it was marked as read.
+    Column("number", Integer),
+    Column("batch", Integer),
+    Column("read_at", BigInteger),
+)
+replies_of_batch = Index(
+    "replies_batch",
+    replies.c.account,
+    replies.c.batch,
+    replies.c.number,
+    sqlite_where=text("batch IS NOT NULL"),
+    postgresql_where=text("batch IS NOT NULL"),
+)
+
+#: The last integer that each account was given.
+numbers = Table(
+    "numbers",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("last", Integer, nullable=False),
+)
+
+#: What is kept for accounts under a number: texts, password objects, lists of subscribers.
+records = Table(
+    "records",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    # When a client asked last what became of messages that were made of it.
+    Column("asked_at", BigInteger),
+)
+records_of_kind = Index("records_kind", records.c.account, records.c.kind, records.c.number)
+
+#: Subscribers of lists. ``key`` is what they are known again by: the number's digits, or an address.
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("list", Integer, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("digits", Text),
+    Column("content", Text, nullable=False),
+)
+
+#: One content to many numbers; its messages have its number as their batch.
+mailings = Table(
+    "mailings",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("dialect", Text, nullable=False),
+    Column("smsbat", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", Text),
+    Column("sender", Text, nullable=False),
+    Column("sender_id", Integer),
+    Column("content", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("problem", Text),
+    Column("count", Integer, nullable=False),
+    Column("ttl", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger),
+    Column("bulk", String(36)),
+    Column("asked_at", BigInteger),
+)
+_TO_RELEASE = "state = 'confirmed'"
+mailings_due = Index(
+    "mailings_due", mailings.c.due_at, sqlite_where=text(_TO_RELEASE), postgresql_where=text(_TO_RELEASE)
+)
+mailings_of_bulk = Index(
+    "mailings_bulk",
+    mailings.c.bulk,
+    sqlite_where=text("bulk IS NOT NULL"),
+    postgresql_where=text("bulk IS NOT NULL"),
+)
+
+#: Several mailings of one request; ``url`` is where its end is told, until that is owed.
+bulks = Table(
+    "bulks",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("dialect", Text, nullable=False),
+    Column("url", Text),
+    Column("created_at", BigInteger, nullable=False),
+)
+bulks_to_tell = Index(
+    "bulks_to_tell",
+    bulks.c.created_at,
+    sqlite_where=text("url IS NOT NULL"),
+    postgresql_where=text("url IS NOT NULL"),
+)
+
+#: Codes that subscribers are to tell: only their hashes, with the salt before the colon.
+codes = Table(
+    "codes",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("digits", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("until", BigInteger, nullable=False, index=True),
+    Column("used_at", BigInteger),
 )
 
 #: Requests owed to partners. ``facts`` is what is told, as JSON; the mapping files give it its form when it goes out.
@@ -118,6 +239,8 @@ callbacks = Table(
     Column("due_at", BigInteger, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("outcome", Text),
+    # Where it goes when the request said so, not the account.
+    Column("url", Text),
 )
 
 _OWED = "state = 'pending'"
@@ -174,4 +297,26 @@ unsettled = Index(
     messages.c.id,
     sqlite_where=messages.c.state == State.ACCEPTED.value,
     postgresql_where=messages.c.state == State.ACCEPTED.value,
+)
+
+by_integer = Index(
+    "messages_integer",
+    messages.c.account,
+    messages.c.number,
+    unique=True,
+    sqlite_where=text("number IS NOT NULL"),
+    postgresql_where=text("number IS NOT NULL"),
+)
+of_batch = Index(
+    "messages_batch",
+    messages.c.account,
+    messages.c.batch,
+    messages.c.number,
+    sqlite_where=text("batch IS NOT NULL"),
+    postgresql_where=text("batch IS NOT NULL"),
+)
+#: Messages that wait for others to fail.
+_WAITING = "follows IS NOT NULL AND state = 'planned'"
+follow_ups = Index(
+    "messages_follow_ups", messages.c.due_at, sqlite_where=text(_WAITING), postgresql_where=text(_WAITING)
 )

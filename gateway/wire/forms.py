@@ -10,12 +10,16 @@ import re
 from binascii import unhexlify
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlencode
 
+from gateway.wire.brackets import tree_of
 from gateway.wire.multipart import NO_FILES, File, FilePlan, Pairs, boundary_of, parse_multipart
 
 #: More fields than 10,000 phones and every parameter there is; a body of nothing but separators stops here.
 MAX_FIELDS = 20_000
+#: Levels of a JSON body that are looked at.
+_DEEPEST = 16
 #: .NET's text writers put it before everything.
 BOM = b"\xef\xbb\xbf"
 
@@ -31,12 +35,13 @@ class Fields:
     """The parameters of one request: every value by name, in the order sent.
 
     ``unicode`` is true when the values came as JSON strings, to which a charset parameter does not apply. A file of
-    ``files`` stands in ``values`` as its md5.
+    ``files`` stands in ``values`` as its md5. ``nested`` has the arrays and objects of a JSON body.
     """
 
     values: Values
     unicode: bool = False
     files: Mapping[bytes, File] = field(default_factory=dict)
+    nested: Mapping[bytes, Any] = field(default_factory=dict)
 
     def all(self, name: bytes) -> list[bytes]:
         """The values of a repeated parameter that are not blank: a blank one counts as not sent."""
@@ -46,25 +51,43 @@ class Fields:
         """The value of a single parameter: the last one wins, of those that are not blank."""
         return next((value for value in reversed(self.values.get(name, ())) if value), None)
 
+    def tree(self, name: bytes) -> Any:
+        """An array or object, from a JSON body or in PHP's bracket names; ``None`` when there is none.
 
-def read_fields(query: bytes, content_type: bytes, body: bytes, files: FilePlan = NO_FILES) -> Fields:
-    """All parameters of a request, the body's before the query's.
+        Its scalars are bytes, and nulls ``None``.
+        """
+        if name in self.nested:
+            return self.nested[name]
+        pairs = [(key, each) for key, values in self.values.items() for each in values if key.startswith(name + b"[")]
+        return tree_of(name, pairs)
+
+    @classmethod
+    def of_object(cls, members: Mapping[bytes, Any]) -> Fields:
+        """The members of an object inside of a request."""
+        values = {name: [each] for name, each in members.items() if isinstance(each, bytes)}
+        return cls(values, nested={name: each for name, each in members.items() if isinstance(each, list | dict)})
+
+
+def read_fields(
+    query: bytes, content_type: bytes, body: bytes, files: FilePlan = NO_FILES, most: int = MAX_FIELDS
+) -> Fields:
+    """All parameters of a request, the body's before the query's, ``most`` of them.
 
     A body that can't be parsed counts as having no parameters. Raises ``TooManyFields`` and ``TooLarge``.
     """
     boundary = boundary_of(content_type) if body else None
     if boundary:
-        return form_fields(query, *parse_multipart(boundary, body, files))
-    values = parse_urlencoded(query) if query else {}
+        return form_fields(query, *parse_multipart(boundary, body, files), most)
+    values = parse_urlencoded(query, most) if query else {}
     if not body:
         return Fields(values)
-    posted, is_json = _read_body(body.removeprefix(BOM))
-    return Fields(_merged(posted, values), is_json)
+    posted, nested = _read_body(body.removeprefix(BOM), most)
+    return Fields(_merged(posted, values), nested is not None, nested=nested or {})
 
 
-def form_fields(query: bytes, posted: Pairs, files: Mapping[bytes, File]) -> Fields:
+def form_fields(query: bytes, posted: Pairs, files: Mapping[bytes, File], most: int = MAX_FIELDS) -> Fields:
     """All parameters of a request whose multipart body was read already. Raises ``TooManyFields``."""
-    return Fields(_merged(_group(posted), parse_urlencoded(query)), files=files)
+    return Fields(_merged(_group(posted, most), parse_urlencoded(query, most)), files=files)
 
 
 def _merged(posted: Values, values: Values) -> Values:
@@ -72,17 +95,17 @@ def _merged(posted: Values, values: Values) -> Values:
     return {**values, **{name: each for name, each in posted.items() if any(each)}} if values else posted
 
 
-def _read_body(body: bytes) -> tuple[Values, bool]:
-    """The parameters of a body, and whether they came as JSON."""
+def _read_body(body: bytes, most: int) -> tuple[Values, Mapping[bytes, Any] | None]:
+    """The parameters of a body, and those with an inner life when it is JSON."""
     if body.lstrip()[:1] == b"{":
-        values = parse_json(body)
-        return values or {}, values is not None
-    return parse_urlencoded(body), False
+        members = _json_object(body)
+        return _flat(members or {}, most), None if members is None else _nested(members)
+    return parse_urlencoded(body, most), None
 
 
-def parse_urlencoded(raw: bytes) -> Values:
+def parse_urlencoded(raw: bytes, most: int = MAX_FIELDS) -> Values:
     """``a=1&b=%20`` as bytes: split on ``&`` then the first ``=``, ``+`` is a space, a broken ``%`` stays."""
-    if raw.count(b"&") > MAX_FIELDS:
+    if raw.count(b"&") > most:
         raise TooManyFields
     values: Values = {}
     for pair in raw.split(b"&"):
@@ -107,10 +130,10 @@ def _unescape_run(run: re.Match[bytes]) -> bytes:
     return unhexlify(run[0].replace(b"%", b""))
 
 
-def _group(pairs: Iterable[tuple[bytes, bytes]]) -> Values:
+def _group(pairs: Iterable[tuple[bytes, bytes]], most: int) -> Values:
     values: Values = {}
     for count, (name, value) in enumerate(pairs):
-        if count > MAX_FIELDS:
+        if count > most:
             raise TooManyFields
         values.setdefault(name, []).append(value)
     return values
@@ -125,12 +148,34 @@ def parse_json(body: bytes) -> Values | None:
     A .NET client sends such bodies, with the phone as a number. Nested objects and nulls count as not sent. ``None``
     for what is no JSON object.
     """
+    members = _json_object(body)
+    return None if members is None else _flat(members, MAX_FIELDS)
+
+
+def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
         document = _JSON.decode(body.decode().strip())
     except (ValueError, RecursionError):
         return None
+    return document if isinstance(document, dict) else None
+
+
+def _flat(document: Mapping[str, Any], most: int) -> Values:
     members = ((name, value if isinstance(value, list) else [value]) for name, value in document.items())
-    return _group((_scalar(name), _scalar(value)) for name, each in members for value in each)
+    return _group(((_scalar(name), _scalar(value)) for name, each in members for value in each), most)
+
+
+def _nested(document: Mapping[str, Any]) -> dict[bytes, Any]:
+    return {_scalar(name): _in_bytes(each) for name, each in document.items() if isinstance(each, list | dict)}
+
+
+def _in_bytes(value: Any, depth: int = 1) -> Any:
+    """A tree of JSON as one of a form: its scalars as bytes; deeper than any client goes there is nothing."""
+    if depth > _DEEPEST or value is None:
+        return None
+    if isinstance(value, dict):
+        return {_scalar(name): _in_bytes(each, depth + 1) for name, each in value.items()}
+    return [_in_bytes(each, depth + 1) for each in value] if isinstance(value, list) else _scalar(value)
 
 
 def _scalar(value: object) -> bytes:

@@ -11,5 +11,11 @@ def dump(tree: Any) -> bytes:
     return json.dumps(tree, default=_null).encode()
 
 
+def dump_as_php(tree: Any) -> bytes:
+    """As PHP writes it: no blanks, nothing but ASCII, and every ``/`` escaped (wire: smsby.md, 3; seed 003)."""
+    # A slash stands nowhere but inside of strings.
+    return json.dumps(tree, default=_null, separators=(",", ":")).replace("/", "\\/").encode()
+
+
 def _null(_value: object) -> None:
     """What JSON has no form for stands for nothing."""

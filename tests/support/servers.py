@@ -134,18 +134,38 @@ LOGINS = {
     "viber": ("login", ["secret_key", "5eCrET"]),
 }
 
+#: The tokens of the captured sms.by requests, by the same accounts.
+TOKENS = {"demo": "TESTTOKEN", "radio": "YOUR-TOKEN-HERE", "shop": "PAST YOUR API KEY HERE"}
+#: What an sms.by login needs besides its token.
+SMSBY = {
+    "names": {
+        "alphanames": {0: {"name": "SMSBY", "title": "System name (SMS.by)"}, 123: "Shop", 1363: "VasheImya"},
+        "vibernames": {444: "MyViber"},
+        "alphaname_categories": {2: "Торговля"},
+    },
+    "figures": {"balance": "2.86600", "limit": 141, "cost": "0.04900 EUR"},
+    "private_callbacks": True,
+}
+
 
 def accounts(
-    url: str, smsbat: dict[str, Any] | None = None, reports: dict[str, Any] | None = None, **account: Any
+    url: str,
+    smsbat: dict[str, Any] | None = None,
+    reports: dict[str, Any] | None = None,
+    smsby: dict[str, Any] | None = None,
+    **account: Any,
 ) -> dict[str, Any]:
     """An accounts file as data; ``account`` is set in every account, ``smsbat`` in the credential.
 
-    ``reports`` has the ``callback`` of the demo's login, and the ``hook`` of its account.
+    ``reports`` has the ``callback`` of the demo's login, and the ``hook`` of its account; ``smsby`` is set in its
+    sms.by login.
     """
     content = _accounts(url, smsbat, account)
+    demo = content["accounts"]["demo"]
+    demo["logins"]["smsby"].update(smsby or {})
     if reports:
-        demo = content["accounts"]["demo"]
-        demo["logins"]["messagio"]["callback"] = reports["callback"]
+        if "callback" in reports:
+            demo["logins"]["messagio"]["callback"] = reports["callback"]
         demo.update({name: value for name, value in reports.items() if name != "callback"})
     return content
 
@@ -158,7 +178,7 @@ def _accounts(url: str, smsbat: dict[str, Any] | None, account: dict[str, Any]) 
         "accounts": {
             name: {
                 "smsbat": "main",
-                "logins": {each: {"login": login, "secrets": secrets} for each in ("messagio", "smsbat-compat")},
+                "logins": _logins(name, login, secrets),
                 **account,
             }
             for name, (login, secrets) in LOGINS.items()
@@ -166,10 +186,17 @@ def _accounts(url: str, smsbat: dict[str, Any] | None, account: dict[str, Any]) 
     }
 
 
+def _logins(account: str, login: str, secrets: list[str]) -> dict[str, Any]:
+    logins: dict[str, Any] = {each: {"login": login, "secrets": secrets} for each in ("messagio", "smsbat-compat")}
+    if account in TOKENS:
+        logins["smsby"] = {"secrets": [TOKENS[account]], **SMSBY}
+    return logins
+
+
 def write_mappings(folder: Path, content: dict[str, Any]) -> Path:
     """A mappings folder with the shipped dialects and these accounts. JSON is YAML."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("messagio.yaml", "messagio-media.yaml", "smsbat-compat.yaml", "smsbat.yaml"):
+    for name in ("messagio.yaml", "messagio-media.yaml", "smsbat-compat.yaml", "smsby.yaml", "smsbat.yaml"):
         (folder / name).write_text((MAPPINGS / name).read_text())
     (folder / "accounts.yaml").write_text(json.dumps(content))
     return folder

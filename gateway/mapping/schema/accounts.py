@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from gateway.mapping.schema.callbacks import CallbackSection
-from gateway.mapping.schema.common import OtpSection, Section, SmsFallback, ViberType
+from gateway.mapping.schema.common import Name, NameTable, OtpSection, Section, SmsFallback, ViberType
 
 
 class Login(Section):
     """An account's identity in one dialect."""
 
-    login: str = Field(min_length=1, description="Its name there.")
+    login: str | None = Field(
+        None, min_length=1, description="Its name there; none where the secret tells whose it is."
+    )
     secrets: list[str] = Field(
         min_length=1, max_length=2, description="`${ENV_NAME}` or `file:/path`; two while one replaces the other."
     )
+    hosts: list[Annotated[str, Field(pattern=r"^[a-z0-9.-]+$")]] = Field(
+        [], description="More host names under which the dialect answers: the same API under another brand."
+    )
+    names: dict[Name, NameTable] = Field({}, description="The dialect's tables of names, by their ids.")
+    figures: dict[Name, str | int] = Field({}, description="Figures of the dialect that are another for this account.")
+    zone: str | None = Field(None, description="Time zone of its clocks; the dialect's without it.")
     callback: CallbackSection | None = Field(None, description="Where its script is told of reports and replies.")
+    private_callbacks: bool = Field(False, description="Addresses that requests name may be in a private network.")
     json_values: Literal["plain", "percent-encoded"] = Field(
         "plain", description="`percent-encoded`: values inside JSON bodies are decoded after the signature check."
     )

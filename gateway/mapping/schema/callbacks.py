@@ -49,6 +49,7 @@ class CallbackFormatSection(Section):
     seen: CallbackBody | None = Field(None, description="It was opened.")
     reply: CallbackBody | None = Field(None, description="The subscriber wrote back.")
     answer: CallbackBody | None = Field(None, description="The subscriber answered a survey; a `reply` without this.")
+    bulk: CallbackBody | None = Field(None, description="All messages of a bulk request have come to their end.")
 
 
 class Callbacks(Section):

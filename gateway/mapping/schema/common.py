@@ -57,3 +57,14 @@ class OtpSection(Section):
     )
     template: Name | None = Field(None, description="Template of a request that gives nothing but the code.")
     language: str = Field("en", min_length=2, description="Its language, as SMSBAT's `templateLang`.")
+
+
+class NameEntry(Section):
+    """A name that a dialect has an id for."""
+
+    name: str = Field(min_length=1, description="The name itself: of a sender, as SMSBAT knows it.")
+    title: str | None = Field(None, description="What clients are shown instead.")
+
+
+#: Ids to names, or to a name and what clients are shown instead. Whether an id stands in quotes does not matter.
+NameTable = dict[Annotated[int, Field(strict=False, ge=0)], str | NameEntry]

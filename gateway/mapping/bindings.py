@@ -1,0 +1,145 @@
+"""How checked parameters become what operations work on: messages, mailings, codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from gateway.core.mailings import Mailing, Recipient
+from gateway.core.messages import Concern, Content, Message, only_digits, phone_digits
+from gateway.errors import Refusal
+from gateway.mapping.accounts import Account
+from gateway.mapping.conversions import Named
+from gateway.mapping.functions import Scope
+from gateway.mapping.otp import NotOtp
+from gateway.mapping.parameters import Faulty
+from gateway.mapping.values import Value
+
+#: In milliseconds.
+MINUTE = 60_000
+VIBER = "viber"
+_CONTENT_NAMES = tuple(field.name for field in fields(Content) if field.name != "otp")
+#: Parts of a mailing's content; the rest of a content has nothing to do with mailings.
+_MAILING_CONTENT = ("text", "image", "button_text", "button_link")
+#: Draws a code from an alphabet, of so many characters.
+Draw = Callable[[str, int], str]
+
+
+def plain(value: Any) -> Any:
+    """An entry of a table of names stands for its name."""
+    return value.name if isinstance(value, Named) else value
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUpPlan:
+    """How a second message is made of the first."""
+
+    values: Mapping[str, Value]
+
+    def build(self, scope: Scope, first: Message, new_id: Callable[[], str]) -> Message | None:
+        """The message to send when the first one fails; ``None`` when none is wanted."""
+        part = {name: plain(value.evaluate(scope)) for name, value in self.values.items()}
+        if part["after"] is None:
+            return None
+        due_at = first.due_at + part["after"] * 1000
+        return replace(
+            first,
+            id=new_id(),
+            position=first.position + 1,
+            channel=part["channel"],
+            sender=part["sender"],
+            due_at=due_at,
+            follows=first.id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePlan:
+    """How checked parameters become neutral messages. ``concerns`` names the parameter behind each part.
+
+    ``otp_names`` does the same for the parts of a one-time password.
+    """
+
+    values: Mapping[str, Value]
+    concerns: Mapping[Concern, str]
+    otp_names: Mapping[str, str]
+    then: FollowUpPlan | None
+
+    def build(
+        self, values: Scope, account: Account, dialect: str, now: int, new_id: Callable[[], str]
+    ) -> tuple[list[Message], list[Message]]:
+        """One message for each recipient, in request order, all of one submission, and those that may follow them.
+
+        Raises ``Refusal``.
+        """
+        part = {name: plain(value.evaluate(values)) for name, value in self.values.items()}
+        recipients, otp = part.pop("recipient"), part.pop("otp")
+        due_at = max(now + (part.pop("delay") or 0) * MINUTE, part.pop("due_at") or 0)
+        common = {**part, "account": account.name, "dialect": dialect, "accepted_at": now, "due_at": due_at}
+        common["submission"] = new_id()
+        common["report"] = bool(common["report"])
+        content = Content(**{name: common.pop(name) for name in _CONTENT_NAMES})
+        common["content"] = self._with_otp(content, common, otp, account) if common["channel"] == VIBER else content
+        listed = recipients if isinstance(recipients, list) else [recipients]
+        messages = [
+            Message(id=new_id(), position=i, recipient=each, digits=only_digits(each), **common)
+            for i, each in enumerate(listed)
+        ]
+        following = [self.then.build(values, message, new_id) for message in messages] if self.then else []
+        return messages, [each for each in following if each is not None]
+
+    def _with_otp(self, content: Content, part: Mapping[str, Any], otp: Any, account: Account) -> Content:
+        try:
+            return account.otp.apply(content, part["sender"], otp)
+        except NotOtp as error:
+            raise Refusal("parameter", self.otp_names.get(error.part, error.part)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class MailingPlan:
+    """How checked parameters become a mailing. ``recipient`` says what each of its own numbers is, if it has any."""
+
+    values: Mapping[str, Value]
+    recipients: Value | None
+    recipient: Mapping[str, Value]
+
+    def build(self, scope: Scope, account: str, dialect: str) -> Mailing:
+        """The mailing that the parameters describe."""
+        part = {name: plain(value.evaluate(scope)) for name, value in self.values.items()}
+        content = Content(**{name: part.pop(name) for name in _MAILING_CONTENT})
+        listed = self.recipients.evaluate(scope) if self.recipients else None
+        recipients = [self._recipient(each, content) for each in listed or ()]
+        return Mailing(account=account, dialect=dialect, content=content, recipients=recipients, **part)
+
+    def _recipient(self, entry: Mapping[str, Any] | Faulty, content: Content) -> Recipient:
+        scope = entry.values if isinstance(entry, Faulty) else entry
+        part = {name: value.evaluate(scope) for name, value in self.recipient.items()}
+        written = str(part.pop("phone") or "")
+        # Without a button, a link of its own leads nowhere.
+        linked = content.button_text is not None
+        own = {name: value for name, value in part.items() if value is not None and (linked or name != "button_link")}
+        its = replace(content, **own) if own else content
+        # With nothing to say to it, a number is as good as none.
+        says = bool(its.text or its.image) and (its.button_text is None) == (its.button_link is None)
+        faulty = isinstance(entry, Faulty) or not says
+        return Recipient(written, None if faulty else phone_digits(written), its if own else None)
+
+
+@dataclass(frozen=True, slots=True)
+class CodePlan:
+    """How long a drawn code is, and of what."""
+
+    alphabet: Value
+    length: Value
+
+    def draw(self, scope: Scope, draw: Draw) -> str:
+        """The code."""
+        return draw(str(self.alphabet.evaluate(scope)), int(self.length.evaluate(scope)))
+
+
+def faulty_mailing(entry: Faulty, account: str, dialect: str, problem: str) -> Mailing:
+    """A mailing that is refused, with the name that it has."""
+    name = entry.values.get("name")
+    empty: Sequence[Recipient] = ()
+    return Mailing(account, dialect, "", "", None, name, None, Content(None), 0, None, problem, empty)

@@ -1,0 +1,254 @@
+"""Raw values of a request to what they mean: one converter for each type of parameter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from gateway.core.messages import phone_digits
+from gateway.core.parts import PartsTable
+from gateway.errors import Refusal
+from gateway.mapping.schema.parameter import Parameter
+from gateway.mapping.values import Holds
+from gateway.wire.forms import Fields
+from gateway.wire.images import image_format
+from gateway.wire.multipart import File
+from gateway.wire.text import decode, normalize_newlines
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An entry of one of an account's tables of names."""
+
+    id: int
+    name: str
+    title: str
+
+
+NameTables = Mapping[str, Mapping[int, Named]]
+#: What is kept for the account, by kind and number.
+Records = Mapping[tuple[str, int], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What values are looked up in.
+
+    ``picture`` gives the public address of a picture that the account uploaded, by its id; a blank one when this
+    deployment has no public address.
+    """
+
+    picture: Callable[[bytes], str | None]
+    records: Records = field(default_factory=dict)
+    names: NameTables = field(default_factory=dict)
+    zone: tzinfo = UTC
+
+
+@dataclass(slots=True)
+class Reading:
+    """One request's parameters while they are read: raw, checked so far, and in the codec that holds from here on."""
+
+    fields: Fields
+    codec: str
+    means: Means
+    values: dict[str, Any]
+
+    def within(self, fields: Fields) -> Reading:
+        """The same for an object inside of the request."""
+        return Reading(fields, self.codec, self.means, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file of a request whose format is among those taken."""
+
+    format: str
+    file: File
+
+
+class TooLong(ValueError):
+    """A text that is too long."""
+
+
+#: Raw bytes to the value; raises ``ValueError`` for bad ones.
+Convert = Callable[[bytes, Reading], Any]
+
+_INTEGER = re.compile(rb"[0-9]{1,18}")
+
+
+def _choice(_name: str, spec: Parameter) -> Convert:
+    fold = bytes.lower if spec.ignore_case else bytes
+    words = spec.values if isinstance(spec.values, dict) else {word: word for word in spec.values or ()}
+    table = {fold(word.encode()): value for word, value in words.items()}
+
+    def convert(raw: bytes, reading: Reading) -> Any:
+        key = fold(raw)
+        if key not in table:
+            raise ValueError
+        return table[key]
+
+    return convert
+
+
+def _integer(_name: str, spec: Parameter) -> Convert:
+    def convert(raw: bytes, reading: Reading) -> int:
+        if not _INTEGER.fullmatch(raw):
+            raise ValueError
+        number = int(raw)
+        if (spec.min is not None and number < spec.min) or (spec.max is not None and number > spec.max):
+            raise ValueError
+        return (number - number % spec.floor if spec.floor else number) * spec.times
+
+    return convert
+
+
+def _digits(_name: str, spec: Parameter) -> Convert:
+    def convert(raw: bytes, reading: Reading) -> str:
+        if not raw.isdigit() or (spec.max is not None and len(raw) > spec.max):
+            raise ValueError
+        return raw.decode("ascii")
+
+    return convert
+
+
+def _any(raw: bytes, reading: Reading) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _phone(raw: bytes, reading: Reading) -> str:
+    digits = phone_digits(decode(raw, "utf-8"))
+    if digits is None:
+        raise ValueError
+    return digits
+
+
+def _url(raw: bytes, reading: Reading) -> str:
+    url = decode(raw, "utf-8").strip()
+    if len(url) > _LONGEST_URL or not _URL.fullmatch(url):
+        raise ValueError
+    return url
+
+
+_LONGEST_URL = 2048
+_URL = re.compile(r"https?://[^\s/?#]+\.?[^\s/?#]*[^\s]*", re.IGNORECASE)
+PLAIN: dict[str, Convert] = {"any": _any, "phone": _phone, "url": _url}
+
+
+def _moment(_name: str, spec: Parameter) -> Convert:
+    def convert(raw: bytes, reading: Reading) -> int:
+        text = decode(raw, "utf-8").strip()
+        for form in spec.forms or ():
+            if (at := _parsed(text, form, reading.means.zone)) is not None:
+                return at
+        raise ValueError
+
+    return convert
+
+
+def _parsed(text: str, form: str, zone: tzinfo) -> int | None:
+    """Milliseconds since the epoch; ``None`` for what is not written in this form."""
+    if form == "epoch":
+        return int(text) * 1000 if _EPOCH.fullmatch(text) else None
+    try:
+        return int(datetime.strptime(text, form).replace(tzinfo=zone).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
+
+
+_EPOCH = re.compile(r"[0-9]{1,10}")
+
+
+def _named(_name: str, spec: Parameter) -> Convert:
+    def convert(raw: bytes, reading: Reading) -> Named:
+        table = reading.means.names.get(spec.of or "", {})
+        text = decode(raw, "utf-8").strip()
+        if spec.by == "name":
+            found = next((each for each in table.values() if each.name == text), None)
+        else:
+            found = table.get(int(text)) if _INTEGER.fullmatch(raw.strip()) else None
+        if found is None:
+            raise ValueError
+        return found
+
+    return convert
+
+
+def _record(name: str, spec: Parameter) -> Convert:
+    def convert(raw: bytes, reading: Reading) -> Mapping[str, Any]:
+        if not _INTEGER.fullmatch(raw):
+            raise ValueError
+        found = reading.means.records.get((spec.of or "", int(raw)))
+        if found is None:
+            raise Refusal("unknown", name)
+        return found
+
+    return convert
+
+
+def _media(name: str, _spec: Parameter) -> Convert:
+    def convert(raw: bytes, reading: Reading) -> str:
+        address = reading.means.picture(raw)
+        if address is None:
+            raise ValueError
+        if not address:
+            raise Refusal("unsupported", name)
+        return address
+
+    return convert
+
+
+def _file(name: str, spec: Parameter) -> Convert:
+    key, formats = name.encode(), frozenset(spec.formats or ())
+
+    def convert(raw: bytes, reading: Reading) -> Upload:
+        file = reading.fields.files.get(key)
+        if file is None:
+            raise ValueError
+        kind = image_format(file.head)
+        if kind not in formats:
+            raise Refusal("unsupported", name)
+        return Upload(str(kind), file)
+
+    return convert
+
+
+def text_converter(name: str, spec: Parameter, narrower: list[tuple[Holds, int]], parts: PartsTable | None) -> Convert:
+    """Reads texts; ``narrower`` are lengths under guards, ``parts`` counts how many SMS it takes."""
+    in_charset = spec.type == "text"
+
+    def convert(raw: bytes, reading: Reading) -> str:
+        text = decode(raw, reading.codec if in_charset else "utf-8")
+        if spec.newlines:
+            text = normalize_newlines(text)
+        limit = next((limit for holds, limit in narrower if holds(reading.values, reading.fields)), spec.max)
+        if limit is not None and len(text) > limit:
+            raise TooLong
+        if spec.contains and spec.contains not in text:
+            raise ValueError
+        if parts is not None:
+            _count(name, text, parts, reading)
+        return text
+
+    return convert
+
+
+def _count(name: str, text: str, parts: PartsTable, reading: Reading) -> None:
+    counted = parts.count(text)
+    if counted is None:
+        raise TooLong
+    reading.values[f"{name}.parts"], reading.values[f"{name}.length"] = counted
+
+
+BY_SPEC: Mapping[str, Callable[[str, Parameter], Convert]] = {
+    "choice": _choice,
+    "integer": _integer,
+    "digits": _digits,
+    "moment": _moment,
+    "name": _named,
+    "record": _record,
+    "media": _media,
+    "file": _file,
+}

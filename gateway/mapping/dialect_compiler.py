@@ -1,0 +1,282 @@
+"""A dialect file, compiled into an immutable plan, or into problems."""
+
+from __future__ import annotations
+
+import codecs
+import zoneinfo
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gateway.core.messages import Concern
+from gateway.core.parts import PartsTable
+from gateway.mapping.answers import compile_answers
+from gateway.mapping.authentication import Authenticator
+from gateway.mapping.bindings import CodePlan, FollowUpPlan, MailingPlan, MessagePlan
+from gateway.mapping.callbacks import compile_callbacks
+from gateway.mapping.dialect import DialectPlan, EndpointPlan, Place, lenient_path
+from gateway.mapping.functions import Evaluate
+from gateway.mapping.operations import COLLECTIONS, NAME_FIELDS, OPERATIONS, RECORDS
+from gateway.mapping.parameters import ParameterCheck, compile_parameters, known_names
+from gateway.mapping.schema.dialect import DialectFile
+from gateway.mapping.schema.endpoint import Endpoint
+from gateway.mapping.schema.parameter import Parameter
+from gateway.mapping.source import Problem, Source, Where, did_you_mean
+from gateway.mapping.values import Compiler, Value
+
+#: What answers may always refer to.
+_ALWAYS = ("base", "zone", "drawn")
+
+
+def compile_dialect(content: DialectFile, source: Source) -> tuple[DialectPlan, list[Problem]]:
+    """Compile one dialect file; the plan is for use only when there are no problems."""
+    problems: list[Problem] = []
+    tables = dict.fromkeys(content.names, ("entry", NAME_FIELDS))
+    collections = {**COLLECTIONS, **tables}
+    # What only another parameter's guard asks for is not thereby mapped: it gets a compiler that is not asked later.
+    compiler, guards = (Compiler(source, problems, collections) for _ in range(2))
+    plan = _DialectCompiler(content, source, compiler, guards).compile()
+    return plan, problems
+
+
+class _DialectCompiler:
+    def __init__(self, content: DialectFile, source: Source, compiler: Compiler, guards: Compiler) -> None:
+        self._content = content
+        self._source = source
+        self._compiler = compiler
+        self._guards = guards
+        parts = content.parts
+        self._parts = PartsTable(parts.ascii, parts.unicode, frozenset(parts.double)) if parts else None
+        self._used: set[tuple[str, str]] = set()
+        self._files: dict[bytes, int] = {}
+        self._media: set[bytes] = set()
+        self._ignored: set[bytes] = set()
+        self._known: set[bytes] = set()
+
+    def compile(self) -> DialectPlan:
+        content = self._content
+        common = self._parameters(content.parameters, ("parameters",))
+        endpoints = tuple(self._endpoints(common))
+        self._check_names()
+        callbacks = None
+        if content.callbacks:
+            callbacks = compile_callbacks(content.callbacks, self._guards, ("callbacks",), content.json_style)
+        return DialectPlan(
+            file=content,
+            source=self._source,
+            places=tuple(Place.of(each, content.paths == "lenient") for each in content.at),
+            endpoints=endpoints,
+            known=frozenset(self._known),
+            ignored=frozenset(self._ignored),
+            media=tuple(self._media),
+            file_limits=self._files,
+            parts=self._parts,
+            authenticator=Authenticator.of(content),
+            errors={kind: self._error(tree, where) for kind, tree, where in self._errors()},
+            error_answers=compile_answers(
+                content.error_answers, self._compiler, ("error_answers",), self._error_names(), content.json_style
+            ),
+            callbacks=callbacks,
+            used=frozenset(self._used),
+        )
+
+    def _parameters(self, specs: Mapping[str, Parameter], where: Where) -> tuple[ParameterCheck, ...]:
+        for name, spec in specs.items():
+            raw = name.encode()
+            self._known.add(raw)
+            self._media |= {raw} if spec.type == "media" else set()
+            self._ignored |= {raw} if spec.ignored else set()
+            if spec.type == "file":
+                self._files[raw] = spec.max or 0
+            self._check_of(spec, (*where, name))
+        return compile_parameters(specs, self._guards, where, self._content.limits.recipients, self._parts)
+
+    def _check_of(self, spec: Parameter, where: Where) -> None:
+        known: Iterable[str] = {"name": self._content.names, "record": [*RECORDS]}.get(spec.type, ())
+        if spec.of is not None and spec.of not in known:
+            self._compiler.complain((*where, "of"), f"nothing is called '{spec.of}' here{did_you_mean(spec.of, known)}")
+        if spec.type == "record" and self._content.errors.unknown is None:
+            self._compiler.complain(where, "what is not there is the error 'unknown', which 'errors' does not have")
+        for kind in (spec.error, spec.too_long):
+            if kind is not None and kind not in self._content.errors.named:
+                self._compiler.complain(where, f"no error '{kind}'{did_you_mean(kind, self._content.errors.named)}")
+        for name, member in (spec.members or {}).items():
+            self._check_of(member, (*where, "members", name))
+
+    def _endpoints(self, common: tuple[ParameterCheck, ...]) -> Iterable[EndpointPlan]:
+        for i, endpoint in enumerate(self._content.endpoints):
+            where: Where = ("endpoints", i)
+            # Each endpoint has its own parameters, and a name can be used in one and left over in another.
+            self._compiler.used.clear()
+            plans = [*self._at_paths(endpoint, where, common)]
+            paths = {plan.path for plan in plans}
+            self._used |= {(path, name) for path in paths for name in self._compiler.used}
+            yield from plans
+
+    def _at_paths(self, endpoint: Endpoint, where: Where, common: tuple[ParameterCheck, ...]) -> Iterable[EndpointPlan]:
+        own = self._parameters(endpoint.parameters or {}, (*where, "parameters"))
+        specs = {**self._content.parameters, **(endpoint.parameters or {})}
+        for path, methods in self._paths(endpoint, (*where, "on")).items():
+            yield self._endpoint(endpoint, where, (path, methods), (*common, *own), specs)
+
+    def _paths(self, endpoint: Endpoint, where: Where) -> dict[str, set[str]]:
+        paths: dict[str, set[str]] = {}
+        lenient = self._content.paths == "lenient"
+        for i, line in enumerate(endpoint.on):
+            method, _, path = line.partition(" ")
+            if not method.isupper() or not path.startswith("/"):
+                self._compiler.complain((*where, i), "an endpoint is written 'METHOD /path'")
+            path = lenient_path(path) if lenient else path
+            paths.setdefault(path, set()).update(() if method == "ANY" else (method,))
+        return paths
+
+    def _endpoint(
+        self,
+        endpoint: Endpoint,
+        where: Where,
+        line: tuple[str, set[str]],
+        parameters: tuple[ParameterCheck, ...],
+        specs: Mapping[str, Parameter],
+    ) -> EndpointPlan:
+        path, methods = line
+        names = frozenset(known for name, spec in specs.items() for known in known_names(name, spec))
+        operation = OPERATIONS.get(endpoint.operation or "")
+        inside = frozenset({*names, *_ALWAYS, *self._of_the_account()})
+        results = operation.results if operation else ()
+        known = self._error_names() if endpoint.refuse else {*inside, *results}
+        return EndpointPlan(
+            path=path,
+            methods=frozenset(methods),
+            hosts=frozenset(host.lower() for host in endpoint.hosts),
+            meant=self._compiler.guard(endpoint.when, (*where, "when"), names),
+            guard_names=tuple(endpoint.when or ()),
+            refuse=endpoint.refuse,
+            operation=endpoint.operation,
+            parameters=parameters,
+            message=self._message(endpoint, (*where, "message"), inside),
+            mailing=self._mailing(endpoint, (*where, "mailing"), inside, specs),
+            code=self._code(endpoint, (*where, "code"), inside),
+            input=self._input(endpoint, (*where, "input"), inside),
+            input_names={name: _parameter_of(tree) for name, tree in endpoint.input.items()},
+            answers=compile_answers(
+                endpoint.answers, self._compiler, (*where, "answers"), known, self._content.json_style
+            ),
+            origin=str(self._source.origin(where)),
+        )
+
+    def _of_the_account(self) -> Iterable[str]:
+        return (*self._content.names, *(f"figures.{name}" for name in self._content.figures))
+
+    def _values(self, trees: Mapping[str, Any], where: Where, known: Iterable[str]) -> dict[str, Value]:
+        return {name: self._compiler.value(tree, (*where, name), known) for name, tree in trees.items()}
+
+    def _message(self, endpoint: Endpoint, where: Where, names: frozenset[str]) -> MessagePlan | None:
+        if endpoint.message is None:
+            return None
+        trees = endpoint.message.model_dump()
+        then = trees.pop("then")
+        following = FollowUpPlan(self._values(then, (*where, "then"), names)) if then else None
+        values = self._values(trees, where, names)
+        concerns = {part: _parameter_of(trees[part.value]) for part in Concern}
+        otp: Mapping[str, Any] = trees["otp"] if isinstance(trees["otp"], dict) else {}
+        parts = {"text": trees["text"], "template": otp.get("template"), **(otp.get("parameters") or {})}
+        return MessagePlan(values, concerns, {part: _parameter_of(tree) for part, tree in parts.items()}, following)
+
+    def _mailing(
+        self, endpoint: Endpoint, where: Where, names: frozenset[str], specs: Mapping[str, Parameter]
+    ) -> MailingPlan | None:
+        if endpoint.mailing is None:
+            return None
+        trees = endpoint.mailing.model_dump()
+        recipients, recipient = trees.pop("recipients"), trees.pop("recipient") or {}
+        of_entries = specs.get(_parameter_of(endpoint.input.get("mailings"))) if endpoint.mailing else None
+        members = of_entries.members if of_entries else None
+        inside = frozenset(each for n, spec in (members or {}).items() for each in known_names(n, spec))
+        listed = (members or {}).get(_parameter_of(recipients))
+        entries = frozenset(each for n, spec in _members(listed) for each in known_names(n, spec))
+        known = inside or names
+        return MailingPlan(
+            self._values(trees, where, known),
+            self._compiler.value(recipients, (*where, "recipients"), known) if recipients else None,
+            self._values(recipient, (*where, "recipient"), entries),
+        )
+
+    def _code(self, endpoint: Endpoint, where: Where, names: frozenset[str]) -> CodePlan | None:
+        if endpoint.code is None:
+            return None
+        return CodePlan(**self._values(endpoint.code.model_dump(), where, names))
+
+    def _input(self, endpoint: Endpoint, where: Where, names: frozenset[str]) -> dict[str, Value]:
+        operation = OPERATIONS.get(endpoint.operation or "")
+        needed, optional = (operation.inputs, operation.optional) if operation else ((), ())
+        for name in set(needed) - endpoint.input.keys():
+            self._compiler.complain(where, f"operation '{endpoint.operation}' needs '{name}'")
+        for name in endpoint.input.keys() - {*needed, *optional}:
+            self._compiler.complain((*where, name), f"the operation has no '{name}'{did_you_mean(name, needed)}")
+        kind = endpoint.input.get("kind")
+        if "kind" in needed and kind not in RECORDS:
+            self._compiler.complain((*where, "kind"), f"one of {', '.join(RECORDS)}")
+        return self._values(endpoint.input, where, names)
+
+    def _check_names(self) -> None:
+        content, names = self._content, frozenset(self._content.parameters)
+        named = content.authentication
+        for key, name in (("login", named.login), ("signature", named.signature)):
+            if name is not None:
+                self._common_name(name, ("authentication", key), names)
+        for i, name in enumerate(named.over):
+            self._common_name(name, ("authentication", "over", i), names)
+        if content.charset:
+            self._common_name(content.charset.parameter, ("charset", "parameter"), names)
+            self._check_codecs(content.charset.parameter, content.charset.default)
+        reserved = {*_ALWAYS, *self._of_the_account(), *(each for op in OPERATIONS.values() for each in op.results)}
+        for name in names & reserved:
+            self._compiler.complain(("parameters", name), "in answers this name stands for something else")
+        try:
+            zoneinfo.ZoneInfo(content.zone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            self._compiler.complain(("zone",), "no such time zone")
+
+    def _common_name(self, name: str, where: Where, names: frozenset[str]) -> None:
+        self._compiler.known_name(name, where, names)
+        self._used.add(("", name))
+
+    def _check_codecs(self, parameter: str, default: str) -> None:
+        declared = self._content.parameters.get(parameter)
+        named = declared.values if declared and isinstance(declared.values, dict) else {}
+        self._codec(default, ("charset", "default"))
+        for word, codec in named.items():
+            self._codec(codec, ("parameters", parameter, "values", word))
+
+    def _codec(self, name: Any, where: Where) -> None:
+        try:
+            codecs.lookup(name)
+        except (LookupError, TypeError, ValueError):
+            self._compiler.complain(where, "no such codec")
+
+    def _errors(self) -> Iterable[tuple[str, dict[str, Any], Where]]:
+        errors = self._content.errors
+        for kind in type(errors).model_fields:
+            tree = getattr(errors, kind)
+            if kind != "named" and tree is not None:
+                yield kind, tree, ("errors", kind)
+        for kind, tree in errors.named.items():
+            yield kind, tree, ("errors", "named", kind)
+
+    def _error(self, tree: Mapping[str, Any], where: Where) -> dict[str, Evaluate]:
+        return {
+            name: self._compiler.value(each, (*where, name), ("parameter",)).evaluate for name, each in tree.items()
+        }
+
+    def _error_names(self) -> frozenset[str]:
+        first, *others = [tree for _, tree, _ in self._errors()]
+        common = set(first).intersection(*others)
+        return frozenset({"parameter", "base", *(f"error.{name}" for name in common)})
+
+
+def _parameter_of(tree: Any) -> str:
+    """The parameter that a reference names, also one to a part of it; nothing for what is no reference."""
+    return tree.removeprefix("$").partition(".")[0] if isinstance(tree, str) else ""
+
+
+def _members(spec: Parameter | None) -> Iterable[tuple[str, Parameter]]:
+    return (spec.members or {}).items() if spec else ()

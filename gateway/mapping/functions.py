@@ -1,0 +1,89 @@
+"""The small functions that values of a mapping file may be made with, compiled into closures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+Scope = Mapping[str, Any]
+Evaluate = Callable[[Scope], Any]
+
+
+def first(members: Sequence[Evaluate]) -> Evaluate:
+    """The first value that is there."""
+    return lambda scope: next((value for member in members if (value := member(scope)) is not None), None)
+
+
+def case(subject: Evaluate, table: Mapping[str, Evaluate], otherwise: Evaluate) -> Evaluate:
+    """What the table has for a value, written as text."""
+    return lambda scope: table.get(str(subject(scope)), otherwise)(scope)
+
+
+def replaced(subject: Evaluate, what: str, by: Evaluate) -> Evaluate:
+    """A text with another in place of a part of it."""
+
+    def evaluate(scope: Scope) -> str | None:
+        text = subject(scope)
+        return None if text is None else str(text).replace(what, str(by(scope)))
+
+    return evaluate
+
+
+def moment(subject: Evaluate, form: str) -> Evaluate:
+    """A time in milliseconds since the epoch, in the account's zone, or in seconds as ``epoch``."""
+
+    def evaluate(scope: Scope) -> Any:
+        at = subject(scope)
+        if at is None:
+            return None
+        return at // 1000 if form == "epoch" else _local(at, scope.get("zone") or UTC).strftime(form)
+
+    return evaluate
+
+
+def _local(at: int, zone: tzinfo) -> datetime:
+    return datetime.fromtimestamp(at / 1000, zone)
+
+
+def as_text(subject: Evaluate) -> Evaluate:
+    """A number as text."""
+    return lambda scope: None if (value := subject(scope)) is None else str(value)
+
+
+def as_integer(subject: Evaluate) -> Evaluate:
+    """Digits as a number; what is none stays as it is."""
+
+    def evaluate(scope: Scope) -> Any:
+        value = subject(scope)
+        return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+
+    return evaluate
+
+
+def each(name: str, element: str, fields: Iterable[str], make: Callable[[Scope], Any]) -> Evaluate:
+    """What is made of each member of a collection."""
+    keys = [(field, f"{element}.{field}") for field in fields]
+
+    def evaluate(scope: Scope) -> list[Any]:
+        return [make({**scope, **_known(member, keys)}) for member in scope.get(name) or ()]
+
+    return evaluate
+
+
+def _known(member: Any, keys: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    if isinstance(member, Mapping):
+        return {key: member.get(field) for field, key in keys}
+    return {key: getattr(member, field, None) for field, key in keys}
+
+
+def keyed(members: Evaluate) -> Evaluate:
+    """Pairs as an object."""
+    return lambda scope: dict(members(scope))
+
+
+def flat(name: str, found: Any) -> dict[str, Any]:
+    """What is known of one thing, as names that values refer to."""
+    known = asdict(found) if is_dataclass(found) and not isinstance(found, type) else found
+    return {f"{name}.{field}": value for field, value in known.items()}

@@ -1,0 +1,118 @@
+"""What is kept for accounts under a number: texts, password objects, lists and their subscribers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_, update
+
+from gateway.store.database import Database
+from gateway.store.numbers import take_numbers
+from gateway.store.tables import contacts, records
+
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A subscriber: what it is known again by, its number if it has one, and everything that was told of it."""
+
+    key: str
+    digits: str | None
+    fields: Mapping[str, str]
+
+
+class RecordStore:
+    """Every method raises ``StoreUnavailable``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, account: str, kind: str, fields: Fields, now: int) -> Fields:
+        """Keep something new, and return it as it is found from now on."""
+
+        def work(connection: Connection) -> int:
+            number = take_numbers(connection, account, 1)
+            row = {"account": account, "number": number, "kind": kind, "created_at": now}
+            connection.execute(insert(records).values(**row, content=orjson.dumps(fields).decode()))
+            return number
+
+        return {**fields, "number": await self._database.writer.run(work), "created_at": now, "count": 0}
+
+    async def edit(self, account: str, kind: str, number: int, fields: Fields) -> None:
+        """Set some of its fields."""
+
+        def work(connection: Connection) -> None:
+            row = connection.execute(select(records.c.content).where(*_is(account, kind, number))).first()
+            if row is not None:
+                content = orjson.dumps({**orjson.loads(row.content), **fields}).decode()
+                connection.execute(update(records).where(*_is(account, kind, number)).values(content=content))
+
+        await self._database.writer.run(work)
+
+    async def remove(self, account: str, kind: str, number: int) -> None:
+        """Forget it."""
+        await self._database.writer.run(
+            lambda connection: connection.execute(delete(records).where(*_is(account, kind, number)))
+        )
+
+    async def find(self, account: str, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Fields]:
+        """Those of these kinds and numbers that the account has."""
+        return await self._database.read(self._find, account, wanted) if wanted else {}
+
+    async def listed(self, account: str, kind: str, offset: int, limit: int) -> list[Fields]:
+        """What the account has of a kind, oldest first."""
+        return await self._database.read(self._listed, account, kind, offset, limit)
+
+    async def subscribe(self, account: str, number: int, subscribers: Sequence[Contact]) -> int:
+        """Put subscribers on a list, or their new fields to those who are there; returns how many are new."""
+        return await self._database.writer.run(lambda connection: _subscribe(connection, account, number, subscribers))
+
+    def _find(self, account: str, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Fields]:
+        query = select(records).where(records.c.account == account)
+        query = query.where(tuple_(records.c.kind, records.c.number).in_(wanted))
+        with self._database.engine.connect() as connection:
+            return {(row.kind, row.number): _fields(row, 0) for row in connection.execute(query)}
+
+    def _listed(self, account: str, kind: str, offset: int, limit: int) -> list[Fields]:
+        query = select(records).where(records.c.account == account, records.c.kind == kind)
+        with self._database.engine.connect() as connection:
+            rows = connection.execute(query.order_by(records.c.number).offset(offset).limit(limit)).all()
+            counts = _counts(connection, account, [row.number for row in rows]) if kind == "list" else {}
+        return [_fields(row, counts.get(row.number, 0)) for row in rows]
+
+
+def _is(account: str, kind: str, number: int) -> tuple[Any, ...]:
+    return records.c.account == account, records.c.number == number, records.c.kind == kind
+
+
+def _fields(row: Row[Any], count: int) -> Fields:
+    return {**orjson.loads(row.content), "number": row.number, "created_at": row.created_at, "count": count}
+
+
+def _counts(connection: Connection, account: str, lists: Sequence[int]) -> dict[int, int]:
+    query = (
+        select(contacts.c.list, func.count().label("subscribers"))
+        .where(contacts.c.account == account, contacts.c.list.in_(lists))
+        .group_by(contacts.c.list)
+    )
+    return {row.list: row.subscribers for row in connection.execute(query)}
+
+
+def _subscribe(connection: Connection, account: str, number: int, subscribers: Sequence[Contact]) -> int:
+    """One after the other: the same one may stand there twice."""
+    new = 0
+    for each in subscribers:
+        here = (contacts.c.account == account, contacts.c.list == number, contacts.c.key == each.key)
+        known = connection.execute(select(contacts.c.content).where(*here)).first()
+        merged = {**(orjson.loads(known.content) if known else {}), **each.fields}
+        values = {"digits": each.digits, "content": orjson.dumps(merged).decode()}
+        if known:
+            connection.execute(update(contacts).where(*here).values(**values))
+        else:
+            connection.execute(insert(contacts).values(account=account, list=number, key=each.key, **values))
+            new += 1
+    return new
