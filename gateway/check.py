@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gateway.mapping.coverage import coverage
+from gateway.mapping.coverage import Coverage, coverage
 from gateway.mapping.dialect import DialectPlan
 from gateway.mapping.loader import gets_pictures, load_dialects
 from gateway.mapping.source import MappingError
@@ -44,8 +45,15 @@ def _table(plan: DialectPlan) -> Table:
         header_style="dim",
         padding=(0, 2, 0, 3),
     )
-    for head in ("parameter", "fate", "why"):
+    rows = coverage(plan)
+    with_endpoints = any(row.endpoint for row in rows)
+    for head in (*(("endpoint",) if with_endpoints else ()), "parameter", "fate", "why"):
         table.add_column(head)
-    for row in coverage(plan):
-        table.add_row(escape(row.parameter), f"[{_COLOURS[row.fate]}]{row.fate}[/]", escape(row.why))
+    for row, repeats in zip(rows, [False, *(_same(*pair) for pair in itertools.pairwise(rows))], strict=True):
+        where = () if not with_endpoints else ("",) if repeats else (escape(row.endpoint),)
+        table.add_row(*where, escape(row.parameter), f"[{_COLOURS[row.fate]}]{row.fate}[/]", escape(row.why))
     return table
+
+
+def _same(before: Coverage, row: Coverage) -> bool:
+    return before.endpoint == row.endpoint

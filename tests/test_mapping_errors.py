@@ -39,7 +39,7 @@ def problems(folder: Path, environment: dict[str, str] | None = None) -> list[st
         ("    max: 2048", "    maxx: 2048", "unknown key 'maxx' - did you mean 'max'?"),
         ("limits:\n", "limitz:\n", "the key 'limits' is missing"),
         ("text: $txt", "text: $text", "nothing is called 'text' here - did you mean 'txt'?"),
-        ("operation: send", "operation: sent", "must be 'send'"),
+        ("operation: send", "operation: sent", "must be 'answer', 'send'"),
         ("{$each: $messages", "{$eech: $messages", "no such function: $eech - did you mean '$each'?"),
         ("only: {sending_method: viber}\n", "only: {sendin_method: viber}\n", "did you mean 'sending_method'?"),
         ("over: [user, from, phone, txt]", "over: [user, from, fone, txt]", "nothing is called 'fone' here"),

@@ -83,7 +83,7 @@ def _squeezed(text: str) -> str:
 
 def test_the_example_accounts_are_complete(tmp_path: Path) -> None:
     example = (MAPPINGS / "accounts.example.yaml").read_text()
-    for name in ("messagio.yaml", "messagio-media.yaml", "smsbat-compat.yaml", "smsbat.yaml"):
+    for name in ("messagio.yaml", "messagio-media.yaml", "smsbat-compat.yaml", "smsby.yaml", "smsbat.yaml"):
         (tmp_path / name).write_text((MAPPINGS / name).read_text())
     (tmp_path / "accounts.yaml").write_text(example)
     plan = load(
@@ -92,6 +92,7 @@ def test_the_example_accounts_are_complete(tmp_path: Path) -> None:
             "SMSBAT_KEY": "k",
             "SHOP_MESSAGIO_SECRET": "s",
             "SHOP_COMPAT_SECRET": "s",
+            "SHOP_SMSBY_TOKEN": "t",
             "SHOP_HOOK": "a-hook-of-sixteen-or-more",
         },
     )

@@ -129,6 +129,7 @@ def log_exchange(exchange: Exchange, answer: Answer, seconds: float) -> None:
     log.info(
         "request",
         dialect=exchange.dialect.name,
+        endpoint=exchange.endpoint.path if exchange.endpoint else None,
         account=exchange.identity.account.name if exchange.identity else None,
         messages=len(exchange.messages),
         answer=str(exchange.refusal) if exchange.refusal else "accepted",

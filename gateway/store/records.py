@@ -7,13 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, tuple_, update
 
 from gateway.store.database import Database
 from gateway.store.numbers import take_numbers
 from gateway.store.tables import contacts, records
 
 Fields = Mapping[str, Any]
+_ADD = insert(contacts)
+_SET = (
+    update(contacts)
+    .where(contacts.c.account == bindparam("_account"), contacts.c.list == bindparam("_list"))
+    .where(contacts.c.key == bindparam("_key"))
+    .values(digits=bindparam("digits"), content=bindparam("content"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +110,21 @@ def _counts(connection: Connection, account: str, lists: Sequence[int]) -> dict[
 
 
 def _subscribe(connection: Connection, account: str, number: int, subscribers: Sequence[Contact]) -> int:
-    """One after the other: the same one may stand there twice."""
-    new = 0
+    """The same one may stand there twice, or be on the list already: it has all the fields that it was ever given."""
+    here = (contacts.c.account == account, contacts.c.list == number)
+    keys = [each.key for each in subscribers]
+    known = select(contacts.c.key, contacts.c.content).where(*here, contacts.c.key.in_(keys))
+    fields: dict[str, dict[str, str]] = {row.key: orjson.loads(row.content) for row in connection.execute(known)}
+    old = frozenset(fields)
     for each in subscribers:
-        here = (contacts.c.account == account, contacts.c.list == number, contacts.c.key == each.key)
-        known = connection.execute(select(contacts.c.content).where(*here)).first()
-        merged = {**(orjson.loads(known.content) if known else {}), **each.fields}
-        values = {"digits": each.digits, "content": orjson.dumps(merged).decode()}
-        if known:
-            connection.execute(update(contacts).where(*here).values(**values))
-        else:
-            connection.execute(insert(contacts).values(account=account, list=number, key=each.key, **values))
-            new += 1
-    return new
+        fields[each.key] = {**fields.get(each.key, {}), **each.fields}
+    digits = {each.key: each.digits for each in subscribers}
+    rows = [{"key": key, "digits": digits[key], "content": orjson.dumps(each).decode()} for key, each in fields.items()]
+    added = [{**row, "account": account, "list": number} for row in rows if row["key"] not in old]
+    changed = [
+        {**row, "_account": account, "_list": number, "_key": row.pop("key")} for row in rows if row["key"] in old
+    ]
+    for statement, some in ((_ADD, added), (_SET, changed)):
+        if some:
+            connection.execute(statement, some)
+    return len(added)

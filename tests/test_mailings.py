@@ -1,0 +1,281 @@
+"""Mailings and what else goes out later, on real SQLite files: what is on disk at every step."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select, text
+
+from gateway.core.lifecycle import Report, Status
+from gateway.core.mailings import Mailing, Recipient
+from gateway.core.messages import Content, Outcome, Receipt, State
+from gateway.settings import Address
+from gateway.store.asking import AskingStore
+from gateway.store.codes import CodeStore, UnknownCode
+from gateway.store.database import Database, opened
+from gateway.store.engine import open_engine
+from gateway.store.mailings import CHUNK, MailingStore
+from gateway.store.messages import MessageStore, Settled
+from gateway.store.numbers import Numbers
+from gateway.store.pictures import FolderStorage
+from gateway.store.records import Contact, RecordStore
+from gateway.store.releases import ReleaseStore
+from gateway.store.reports import ReportStore
+from gateway.store.retention import sweep
+from gateway.store.tables import messages
+from tests.support.servers import eventually, running_gateway, running_sandbox
+from tests.support.smsby import call, result
+from tests.support.stores import NOW, message
+
+HOUR = 3_600_000
+MAILING = Mailing("demo", "smsby", "viber", "MyViber", 444, "News", "TEXT", Content("Hi"), 86_400)
+
+
+class Stores:
+    """Everything that is asked of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.numbers = Numbers(database)
+        self.mailings = MailingStore(database, self.numbers)
+        self.releases = ReleaseStore(database)
+        self.messages = MessageStore(database)
+        self.asking = AskingStore(database)
+        self.records = RecordStore(database)
+        self.reports = ReportStore(database, {})
+        self._id = 0
+
+    def new_id(self) -> str:
+        self._id += 1
+        return f"m-{self._id:06d}"
+
+    async def create(self, mailing: Mailing = MAILING, contacts_of: int | None = None) -> tuple[int, int]:
+        return await self.mailings.create(mailing, "main", NOW, self.new_id, contacts_of)
+
+    async def states(self) -> dict[str, str]:
+        def read() -> dict[str, str]:
+            with self.database.engine.connect() as connection:
+                return {row.id: row.state for row in connection.execute(select(messages.c.id, messages.c.state))}
+
+        return await asyncio.to_thread(read)
+
+
+def run(engine: Engine, scenario: Callable[[Stores], Coroutine[Any, Any, None]]) -> None:
+    async def whole() -> None:
+        async with opened(engine) as database:
+            await scenario(Stores(database))
+
+    asyncio.run(whole())
+
+
+def to(*phones: str) -> Mailing:
+    listed = [Recipient(phone, phone if phone.isdigit() else None) for phone in phones]
+    return dataclasses.replace(MAILING, recipients=listed)
+
+
+def test_numbers_count_up_for_each_account_and_across_restarts(engine: Engine) -> None:
+    taken: list[int] = []
+
+    async def scenario(stores: Stores) -> None:
+        several = await asyncio.gather(*(stores.numbers.take("demo") for _ in range(2000)))
+        taken.extend(several)
+        taken.extend([await stores.numbers.take("demo", 3000), await stores.numbers.take("demo")])
+        assert await stores.numbers.take("other") == 1
+
+    run(engine, scenario)
+    run(engine, _more(taken))
+    assert len(set(taken)) == len(taken)
+    assert sorted(taken[:2000]) == list(range(1, 2001))
+    assert taken[2001] >= taken[2000] + 3000
+
+
+def _more(taken: list[int]) -> Callable[[Stores], Coroutine[Any, Any, None]]:
+    async def scenario(stores: Stores) -> None:
+        taken.append(await stores.numbers.take("demo"))
+
+    return scenario
+
+
+def test_a_draft_is_nobodys_and_goes_after_an_hour(engine: Engine, tmp_path: Path) -> None:
+    """The process ended between writing the messages down and telling of them."""
+
+    async def scenario(stores: Stores) -> None:
+        number, count = await stores.create(to(*(f"37529{i:07d}" for i in range(CHUNK + 5))))
+        assert count == CHUNK + 5
+        assert await stores.mailings.find("demo", number) is None
+        assert not await stores.mailings.confirm("demo", number)
+        assert await stores.releases.due(NOW) == []
+        storage = FolderStorage(tmp_path / "media")
+        await sweep(stores.database, storage, NOW + HOUR - 1, HOUR)
+        assert len(await stores.states()) == CHUNK + 5
+        await sweep(stores.database, storage, NOW + HOUR + 1, HOUR)
+        assert await stores.states() == {}
+
+    run(engine, scenario)
+
+
+def test_confirmed_once_released_in_pieces(engine: Engine) -> None:
+    async def scenario(stores: Stores) -> None:
+        number, count = await stores.create(to(*(f"37529{i:07d}" for i in range(CHUNK + 5))))
+        await stores.mailings.publish([(number, count)], "demo", confirmed=False)
+        assert await stores.releases.due(NOW) == []
+        assert all(await asyncio.gather(*(stores.mailings.confirm("demo", number) for _ in range(5))))
+        assert not await stores.mailings.confirm("other", number)
+        [release] = await stores.releases.due(NOW)
+        assert await stores.releases.release(release, NOW + 5) == CHUNK
+        assert (await stores.mailings.find("demo", number) or {})["stage"] == "new"
+        assert await stores.releases.due(NOW) == [release]
+        assert await stores.releases.release(release, NOW + 9) == 5
+        assert (await stores.mailings.find("demo", number) or {})["stage"] == "sent"
+        assert await stores.releases.due(NOW) == []
+        first = (await stores.messages.unsettled("main", NOW + 5, 1)).messages[0]
+        assert (first.due_at, first.ttl, first.batch) == (NOW + 5, 86_400, number)
+        # A third confirmation changes nothing.
+        assert await stores.mailings.confirm("demo", number)
+        assert await stores.releases.due(NOW + HOUR) == []
+
+    run(engine, scenario)
+
+
+def test_a_planned_time_is_kept(engine: Engine) -> None:
+    async def scenario(stores: Stores) -> None:
+        number, count = await stores.create(dataclasses.replace(to("375291111111"), due_at=NOW + HOUR))
+        await stores.mailings.publish([(number, count)], "demo", confirmed=True)
+        assert await stores.releases.due(NOW + HOUR - 1) == []
+        assert await stores.releases.next_due() == NOW + HOUR
+        assert len(await stores.releases.due(NOW + HOUR)) == 1
+
+    run(engine, scenario)
+
+
+def test_what_is_no_number_has_failed_from_the_start(engine: Engine) -> None:
+    async def scenario(stores: Stores) -> None:
+        number, count = await stores.create(to("375291111111", "none"))
+        await stores.mailings.publish([(number, count)], "demo", confirmed=True)
+        listed = await stores.asking.batch("demo", number, 0, None, NOW) or []
+        assert [(each["phone"], each["stage"]) for each in listed] == [("375291111111", "new"), ("none", "undelivered")]
+        [release] = await stores.releases.due(NOW)
+        await stores.releases.release(release, NOW)
+        assert await stores.states() == {"m-000001": "accepted", "m-000002": "refused"}
+
+    run(engine, scenario)
+
+
+def test_a_list_as_it_was_when_the_mailing_was_made(engine: Engine) -> None:
+    async def scenario(stores: Stores) -> None:
+        kept = (await stores.records.create("demo", "list", {"name": "L"}, NOW))["number"]
+        people = [Contact(f"37529{i:07d}", f"37529{i:07d}", {}) for i in range(3)]
+        assert await stores.records.subscribe("demo", kept, [*people, Contact("a@b.c", None, {"email": "a@b.c"})]) == 4
+        number, count = await stores.create(contacts_of=kept)
+        assert count == 3
+        await stores.records.subscribe("demo", kept, [Contact("375299999999", "375299999999", {})])
+        await stores.mailings.publish([(number, count)], "demo", confirmed=True)
+        listed = await stores.asking.batch("demo", number, 1, 5, NOW) or []
+        assert [each["phone"] for each in listed] == ["375290000001", "375290000002"]
+
+    run(engine, scenario)
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        (None, State.ACCEPTED),
+        (Status.SENDING, State.ACCEPTED),
+        (Status.UNDELIVERED, State.ACCEPTED),
+        (Status.DELIVERED, State.WITHDRAWN),
+        (Status.SEEN, State.WITHDRAWN),
+    ],
+)
+def test_what_follows_an_sms_goes_out_only_when_that_was_not_delivered(
+    engine: Engine, status: Status | None, state: State
+) -> None:
+    async def scenario(stores: Stores) -> None:
+        sms = dataclasses.replace(message(1), channel="sms", number=1)
+        viber = dataclasses.replace(message(2), due_at=NOW + 300_000, follows=sms.id)
+        await stores.messages.accept([sms], "main", follow_ups=[viber])
+        await stores.messages.settle([Settled.by(sms, Receipt(Outcome.ACCEPTED, "7"))], NOW)
+        if status:
+            await stores.reports.apply([Report(status, NOW + 1, id=sms.id)], "main")
+        assert await stores.releases.next_due() == NOW + 300_000
+        assert await stores.releases.follow(NOW + 299_999) == set()
+        assert (await stores.states())[viber.id] == "planned"
+        expected = {"main"} if state is State.ACCEPTED else set()
+        assert await stores.releases.follow(NOW + 300_000) == expected
+        assert (await stores.states())[viber.id] == state.value
+        assert await stores.releases.follow(NOW + 300_001) == set()
+
+    run(engine, scenario)
+
+
+def test_a_client_that_was_refused_gets_nothing_later(tmp_path: Path) -> None:
+    with running_sandbox() as sandbox, running_gateway(tmp_path, sandbox.url) as address:
+        refused = {"phone": "999040000009", "message": "Hi", "forwarding_message": 1, "vibername_id": 444}
+        assert call(address, "sendQuickSMS", **refused).text == '{"error":"incorrect phone number"}'
+        good = call(address, "sendQuickSMS", **{**refused, "phone": "375291234567"})
+        assert good.json["status"] == "NEW"
+        planned = "SELECT recipient, state, channel, sender FROM messages WHERE follows IS NOT NULL ORDER BY recipient"
+        with open_engine(f"sqlite:///{tmp_path / 'gateway.db'}").connect() as connection:
+            rows = [tuple(row) for row in connection.execute(text(planned))]
+    assert rows == [
+        ("375291234567", "planned", "viber", "MyViber"),
+        ("999040000009", "withdrawn", "viber", "MyViber"),
+    ]
+
+
+def test_a_mailing_that_was_confirmed_before_a_crash_goes_out_after_it(tmp_path: Path) -> None:
+    """Everything is on disk when the confirmation is answered; who lets it go out, is another process."""
+
+    async def confirmed() -> None:
+        async with opened(open_engine(f"sqlite:///{tmp_path / 'gateway.db'}")) as database:
+            stores = Stores(database)
+            number, count = await stores.create(to(*(f"37529{i:07d}" for i in range(3 * CHUNK))))
+            await stores.mailings.publish([(number, count)], "demo", confirmed=True)
+            [release] = await stores.releases.due(NOW)
+            await stores.releases.release(release, NOW)
+
+    (tmp_path / "gateway.db").parent.mkdir(exist_ok=True)
+    asyncio.run(confirmed())
+    with running_sandbox(limited=False) as sandbox, running_gateway(tmp_path, sandbox.url):
+        # Those released a while ago have run out of time by now; none of the others is missing or doubled.
+        eventually(lambda: sandbox.summary()["messages"] == 2 * CHUNK)
+        assert sandbox.summary()["doubles"] == 0
+
+
+def test_codes(engine: Engine) -> None:
+    async def scenario(stores: Stores) -> None:
+        codes = CodeStore(stores.database)
+        late = await codes.add("demo", "375291111111", "1234", 3, NOW + 1000)
+        assert await codes.confirm("demo", late, "375291111111", "1234", NOW + 1001) is None
+        with pytest.raises(UnknownCode):
+            await codes.confirm("other", late, "375291111111", "1234", NOW)
+        some = await codes.add("demo", "375291111111", "1234", 3, NOW + 1000)
+        tries = [await codes.confirm("demo", some, "375291111111", each, NOW) for each in ("1", "2", "1234", "1234")]
+        assert [each.tries if each else None for each in tries] == [None, None, 3, None]
+
+    run(engine, scenario)
+
+
+def test_the_status_of_a_large_mailing_in_pages(tmp_path: Path) -> None:
+    with running_sandbox(limited=False) as sandbox, running_gateway(tmp_path, sandbox.url) as address:
+        mailing = _imported(address, 1200)
+        pages = [
+            result(call(address, "getSmsDeliveryList", message_id=mailing, limit_offset=offset, limit_rows=500))
+            for offset in (0, 500, 1000)
+        ]
+        assert [len(page) for page in pages] == [500, 500, 200]
+        assert len({each["phone"] for page in pages for each in page}) == 1200
+        eventually(lambda: sandbox.summary()["messages"] == 1200)
+
+
+def _imported(address: Address, count: int) -> int:
+    number = result(call(address, "createSubscriberList", name="Large"))["list_id"]
+    for first in range(0, count, 400):
+        rows = {f"data[{i}][]": f"375290{first + i:06d}" for i in range(min(400, count - first))}
+        call(address, "importContacts", list_id=number, **{"field_names[]": "phone"}, **rows)
+    mailing: int = result(call(address, "sendSmsList", list_id=number, message="Hi"))["message_id"]
+    return mailing
