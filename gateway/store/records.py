@@ -119,11 +119,11 @@ def _subscribe(connection: Connection, account: str, number: int, subscribers: S
     for each in subscribers:
         fields[each.key] = {**fields.get(each.key, {}), **each.fields}
     digits = {each.key: each.digits for each in subscribers}
-    rows = [{"key": key, "digits": digits[key], "content": orjson.dumps(each).decode()} for key, each in fields.items()]
-    added = [{**row, "account": account, "list": number} for row in rows if row["key"] not in old]
-    changed = [
-        {**row, "_account": account, "_list": number, "_key": row.pop("key")} for row in rows if row["key"] in old
-    ]
+    contents = {key: (digits[key], orjson.dumps(each).decode()) for key, each in fields.items()}
+    row = {"account": account, "list": number}
+    added = [{**row, "key": k, "digits": d, "content": c} for k, (d, c) in contents.items() if k not in old]
+    place = {"_account": account, "_list": number}
+    changed = [{**place, "_key": k, "digits": d, "content": c} for k, (d, c) in contents.items() if k in old]
     for statement, some in ((_ADD, added), (_SET, changed)):
         if some:
             connection.execute(statement, some)
