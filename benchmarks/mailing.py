@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gateway.settings import Address
 from tests.support.process import GatewayProcess, gateway_process
@@ -59,14 +59,18 @@ def measure(process: GatewayProcess, folder: Path, count: int, summary: Callable
     address = process.address
     number = timed(f"import {count} contacts, {ROWS} a request", lambda: import_all(address, count))
     before, memory = size(folder), process.peak_memory
-    text = {"vibername_id": 444, "list_id": number, "message": "Новости: всё со скидкой до конца недели!"}
+    text: dict[str, Any] = {
+        "vibername_id": 444,
+        "list_id": number,
+        "message": "Новости: всё со скидкой до конца недели!",
+    }
     mailing = timed("sendViberMessageList", lambda: result(call(address, "sendViberMessageList", **text)))["message_id"]
     timed("confirmViberMessage", lambda: call(address, "confirmViberMessage", message_id=mailing))
     timed("until SMSBAT has all of them", lambda: eventually(lambda: summary()["messages"] == count, 600))
     print(f"{'calls to SMSBAT, doubles':<48} {summary()['calls']:8} {summary()['doubles']}")
-    page = {"message_id": mailing, "limit_offset": count // 2, "limit_rows": 100}
+    page: dict[str, Any] = {"message_id": mailing, "limit_offset": count // 2, "limit_rows": 100}
     timed("a page of 100 from the middle", lambda: result(call(address, "getSmsDeliveryList", **page)))
-    everything = {"message_id": mailing}
+    everything: dict[str, Any] = {"message_id": mailing}
     listed = timed("all of it", lambda: result(call(address, "getViberDeliveryList", **everything)))
     assert len(listed) == count
     print(f"{'peak memory before and after':<48} {memory // 2**20:8} {process.peak_memory // 2**20} MiB")

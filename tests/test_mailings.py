@@ -214,7 +214,12 @@ def test_what_follows_an_sms_goes_out_only_when_that_was_not_delivered(
 
 def test_a_client_that_was_refused_gets_nothing_later(tmp_path: Path) -> None:
     with running_sandbox() as sandbox, running_gateway(tmp_path, sandbox.url) as address:
-        refused = {"phone": "999040000009", "message": "Hi", "forwarding_message": 1, "vibername_id": 444}
+        refused: dict[str, Any] = {
+            "phone": "999040000009",
+            "message": "Hi",
+            "forwarding_message": 1,
+            "vibername_id": 444,
+        }
         assert call(address, "sendQuickSMS", **refused).text == '{"error":"incorrect phone number"}'
         good = call(address, "sendQuickSMS", **{**refused, "phone": "375291234567"})
         assert good.json["status"] == "NEW"
