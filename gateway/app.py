@@ -88,12 +88,11 @@ async def gateway(
         album = Album(MediaStore(database), storage, settings.public_url, retention)
         records, numbers, asking = RecordStore(database), Numbers(database), AskingStore(database)
         mailings = MailingStore(database, numbers)
-        dispatcher, reports = _reporting(stack, plan, database, bulk_details(mailings, asking))
+        dispatcher, reports, pollers = _reporting(stack, plan, database, bulk_details(mailings, asking))
         store, senders = await _sending(stack, plan, database, reports)
-        releases = ReleaseStore(database)
-        releaser = Releaser(releases, senders, dispatcher)
+        releaser = Releaser(ReleaseStore(database, plan.accounts.accounts), senders, pollers, dispatcher)
         _run_beside(stack, releaser.run())
-        send = SendOperation(store, senders, reports, numbers, releases, releaser)
+        send = SendOperation(store, senders, reports, numbers, releaser)
         operations = build_operations(send, records, asking, CodeStore(database), Mailer(mailings, asking, releaser))
         app = LegacyApp(plan, operations, album, records, observer)
         _run_beside(stack, _sweeping(database, storage, retention))
@@ -105,7 +104,7 @@ async def gateway(
 
 def _reporting(
     stack: contextlib.AsyncExitStack, plan: Plan, database: Database, details: Details
-) -> tuple[CallbackDispatcher, Reports]:
+) -> tuple[CallbackDispatcher, Reports, dict[str, Poller]]:
     """Callbacks going out, early reports and status reads, at work."""
     targets, web = plan.accounts.targets, WebClient()
     stack.push_async_callback(web.aclose)
@@ -115,9 +114,10 @@ def _reporting(
     stack.push_async_callback(dispatcher.stop)
     reports = Reports(ReportStore(database, targets), dispatcher)
     _run_beside(stack, reports.run())
-    for login in plan.accounts.smsbat.values():
-        _run_beside(stack, Poller(login, plan.upstream.hooks, reports).run())
-    return dispatcher, reports
+    pollers = {name: Poller(login, plan.upstream.hooks, reports) for name, login in plan.accounts.smsbat.items()}
+    for poller in pollers.values():
+        _run_beside(stack, poller.run())
+    return dispatcher, reports, pollers
 
 
 async def _sending(

@@ -14,12 +14,16 @@ from sqlalchemy import Engine, select, text
 from gateway.core.lifecycle import Report, Status
 from gateway.core.mailings import Mailing, Recipient
 from gateway.core.messages import Content, Outcome, Receipt, State
+from gateway.core.pictures import Picture
+from gateway.mapping.accounts import Account
+from gateway.mapping.schema.accounts import RateSection
 from gateway.settings import Address
 from gateway.store.asking import AskingStore
 from gateway.store.codes import CodeStore, UnknownCode
 from gateway.store.database import Database, opened
 from gateway.store.engine import open_engine
 from gateway.store.mailings import CHUNK, MailingStore
+from gateway.store.media import MediaStore
 from gateway.store.messages import MessageStore, Settled
 from gateway.store.numbers import Numbers
 from gateway.store.pictures import FolderStorage
@@ -33,6 +37,7 @@ from tests.support.smsby import call, result
 from tests.support.stores import NOW, message
 
 HOUR = 3_600_000
+ACCOUNT = Account("demo", "main", "guide-001", "viber_promo", {}, 0, False)
 MAILING = Mailing("demo", "smsby", "viber", "MyViber", 444, "News", "TEXT", Content("Hi"), 86_400)
 
 
@@ -43,7 +48,7 @@ class Stores:
         self.database = database
         self.numbers = Numbers(database)
         self.mailings = MailingStore(database, self.numbers)
-        self.releases = ReleaseStore(database)
+        self.releases = ReleaseStore(database, {})
         self.messages = MessageStore(database)
         self.asking = AskingStore(database)
         self.records = RecordStore(database)
@@ -107,8 +112,8 @@ def test_a_draft_is_nobodys_and_goes_after_an_hour(engine: Engine, tmp_path: Pat
     async def scenario(stores: Stores) -> None:
         number, count = await stores.create(to(*(f"37529{i:07d}" for i in range(CHUNK + 5))))
         assert count == CHUNK + 5
-        assert await stores.mailings.find("demo", number) is None
-        assert not await stores.mailings.confirm("demo", number)
+        assert await stores.mailings.find("demo", number, "viber") is None
+        assert not await stores.mailings.confirm("demo", number, "viber")
         assert await stores.releases.due(NOW) == []
         storage = FolderStorage(tmp_path / "media")
         await sweep(stores.database, storage, NOW + HOUR - 1, HOUR)
@@ -124,19 +129,19 @@ def test_confirmed_once_released_in_pieces(engine: Engine) -> None:
         number, count = await stores.create(to(*(f"37529{i:07d}" for i in range(CHUNK + 5))))
         await stores.mailings.publish([(number, count)], "demo", confirmed=False)
         assert await stores.releases.due(NOW) == []
-        assert all(await asyncio.gather(*(stores.mailings.confirm("demo", number) for _ in range(5))))
-        assert not await stores.mailings.confirm("other", number)
+        assert all(await asyncio.gather(*(stores.mailings.confirm("demo", number, "viber") for _ in range(5))))
+        assert not await stores.mailings.confirm("other", number, "viber")
         [release] = await stores.releases.due(NOW)
         assert await stores.releases.release(release, NOW + 5) == CHUNK
-        assert (await stores.mailings.find("demo", number) or {})["stage"] == "new"
+        assert (await stores.mailings.find("demo", number, "viber") or {})["stage"] == "new"
         assert await stores.releases.due(NOW) == [release]
         assert await stores.releases.release(release, NOW + 9) == 5
-        assert (await stores.mailings.find("demo", number) or {})["stage"] == "sent"
+        assert (await stores.mailings.find("demo", number, "viber") or {})["stage"] == "sent"
         assert await stores.releases.due(NOW) == []
         first = (await stores.messages.unsettled("main", NOW + 5, 1)).messages[0]
         assert (first.due_at, first.ttl, first.batch) == (NOW + 5, 86_400, number)
         # A third confirmation changes nothing.
-        assert await stores.mailings.confirm("demo", number)
+        assert await stores.mailings.confirm("demo", number, "viber")
         assert await stores.releases.due(NOW + HOUR) == []
 
     run(engine, scenario)
@@ -147,7 +152,7 @@ def test_a_planned_time_is_kept(engine: Engine) -> None:
         number, count = await stores.create(dataclasses.replace(to("375291111111"), due_at=NOW + HOUR))
         await stores.mailings.publish([(number, count)], "demo", confirmed=True)
         assert await stores.releases.due(NOW + HOUR - 1) == []
-        assert await stores.releases.next_due() == NOW + HOUR
+        assert await stores.releases.next_due(NOW) == NOW + HOUR
         assert len(await stores.releases.due(NOW + HOUR)) == 1
 
     run(engine, scenario)
@@ -157,7 +162,7 @@ def test_what_is_no_number_has_failed_from_the_start(engine: Engine) -> None:
     async def scenario(stores: Stores) -> None:
         number, count = await stores.create(to("375291111111", "none"))
         await stores.mailings.publish([(number, count)], "demo", confirmed=True)
-        listed = await stores.asking.batch("demo", number, 0, None, NOW) or []
+        listed = await stores.asking.batch("demo", number, "viber", 0, None, NOW) or []
         assert [(each["phone"], each["stage"]) for each in listed] == [("375291111111", "new"), ("none", "undelivered")]
         [release] = await stores.releases.due(NOW)
         await stores.releases.release(release, NOW)
@@ -175,7 +180,7 @@ def test_a_list_as_it_was_when_the_mailing_was_made(engine: Engine) -> None:
         assert count == 3
         await stores.records.subscribe("demo", kept, [Contact("375299999999", "375299999999", {})])
         await stores.mailings.publish([(number, count)], "demo", confirmed=True)
-        listed = await stores.asking.batch("demo", number, 1, 5, NOW) or []
+        listed = await stores.asking.batch("demo", number, "viber", 1, 5, NOW) or []
         assert [each["phone"] for each in listed] == ["375290000001", "375290000002"]
 
     run(engine, scenario)
@@ -201,13 +206,88 @@ def test_what_follows_an_sms_goes_out_only_when_that_was_not_delivered(
         await stores.messages.settle([Settled.by(sms, Receipt(Outcome.ACCEPTED, "7"))], NOW)
         if status:
             await stores.reports.apply([Report(status, NOW + 1, id=sms.id)], "main")
-        assert await stores.releases.next_due() == NOW + 300_000
-        assert await stores.releases.follow(NOW + 299_999) == set()
+        assert await stores.releases.next_due(NOW) == NOW + 300_000
+        assert await stores.releases.follow(NOW + 299_999) == {}
         assert (await stores.states())[viber.id] == "planned"
-        expected = {"main"} if state is State.ACCEPTED else set()
+        expected = {"main": 1} if state is State.ACCEPTED else {}
         assert await stores.releases.follow(NOW + 300_000) == expected
         assert (await stores.states())[viber.id] == state.value
-        assert await stores.releases.follow(NOW + 300_001) == set()
+        assert await stores.releases.follow(NOW + 300_001) == {}
+
+    run(engine, scenario)
+
+
+def test_nothing_follows_what_a_client_was_refused(engine: Engine) -> None:
+    """In the transaction that makes the refusal good, so that no crash can come between."""
+
+    async def scenario(stores: Stores) -> None:
+        sms = dataclasses.replace(message(1), channel="sms", number=1)
+        viber = dataclasses.replace(message(2), follows=sms.id)
+        await stores.messages.accept([sms], "main", follow_ups=[viber])
+        # While the first one has not left, nothing follows it.
+        assert await stores.releases.follow(NOW + HOUR) == {}
+        await stores.messages.settle([Settled.by(sms, Receipt(Outcome.BALANCE))], NOW)
+        assert (await stores.states())[viber.id] == "withdrawn"
+
+    run(engine, scenario)
+
+
+def test_a_refusal_that_came_too_late_for_the_client_is_followed(engine: Engine) -> None:
+    async def scenario(stores: Stores) -> None:
+        sms = dataclasses.replace(message(1), channel="sms", number=1)
+        viber = dataclasses.replace(message(2), follows=sms.id)
+        await stores.messages.accept([sms], "main", follow_ups=[viber])
+        await stores.messages.settle_failed([Settled.by(sms, Receipt(Outcome.BALANCE))], NOW, stores.reports)
+        assert await stores.releases.follow(NOW + HOUR) == {"main": 1}
+
+    run(engine, scenario)
+
+
+def test_a_mailing_goes_out_as_fast_as_its_account_may_send(engine: Engine) -> None:
+    slow = dataclasses.replace(ACCOUNT, rate=RateSection(per_second=10, burst=20))
+
+    async def scenario(stores: Stores) -> None:
+        releases = ReleaseStore(stores.database, {"demo": slow})
+        number, count = await stores.create(to(*(f"37529{i:07d}" for i in range(45))))
+        await stores.mailings.publish([(number, count)], "demo", confirmed=True)
+        [release] = await releases.due(NOW)
+        assert [await releases.release(release, NOW + after) for after in (0, 0, 1000, 3000)] == [20, 0, 10, 15]
+        assert await releases.due(NOW) == []
+
+    run(engine, scenario)
+
+
+def test_pages_do_not_tell_of_each_other(engine: Engine) -> None:
+    async def scenario(stores: Stores) -> None:
+        number, count = await stores.create(to("375291111111", "375292222222"))
+        await stores.mailings.publish([(number, count)], "demo", confirmed=True)
+        for each in ("m-000001", "m-000002"):
+            await stores.reports.apply([Report(Status.DELIVERED, NOW, id=each)], "main")
+
+        async def page(offset: int) -> str:
+            told = await stores.asking.batch("demo", number, "viber", offset, 1, NOW) or []
+            return str(told[0]["stage"])
+
+        assert [await page(each) for each in (0, 0, 1, 1)] == ["sent", "delivered", "sent", "delivered"]
+        single = await stores.asking.message("demo", number + 1, NOW) or {}
+        assert single["stage"] == "delivered"
+
+    run(engine, scenario)
+
+
+def test_the_picture_of_a_mailing_stays_until_it_goes_out(engine: Engine, tmp_path: Path) -> None:
+    async def scenario(stores: Stores) -> None:
+        media, storage = MediaStore(stores.database), FolderStorage(tmp_path / "media")
+        await media.add(Picture("P", "demo", "gif", 6), NOW)
+        shown = dataclasses.replace(to("375291111111"), picture="P", due_at=NOW + 10 * HOUR)
+        number, count = await stores.create(shown)
+        await stores.mailings.publish([(number, count)], "demo", confirmed=False)
+        assert await sweep(stores.database, storage, NOW + 8 * HOUR, HOUR) == 0
+        assert await stores.mailings.confirm("demo", number, "viber")
+        [release] = await stores.releases.due(NOW + 10 * HOUR)
+        await stores.releases.release(release, NOW + 10 * HOUR)
+        assert await sweep(stores.database, storage, NOW + 34 * HOUR, HOUR) == 0
+        assert await sweep(stores.database, storage, NOW + 40 * HOUR, HOUR) == 1
 
     run(engine, scenario)
 

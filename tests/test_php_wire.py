@@ -28,7 +28,11 @@ FORM = b"application/x-www-form-urlencoded"
         (b"x[0][phone]=1&x[0][text]=t", [{b"phone": b"1", b"text": b"t"}]),
         (b"x%5B0%5D%5Bdelivery_list%5D%5B%5D=1&x[0][delivery_list][]=2", [{b"delivery_list": [b"1", b"2"]}]),
         (b"x[a]=1&x[5]=2", {b"a": b"1", b"5": b"2"}),
-        (b"x[0]=a&x[0][1]=b", [[b"b"]]),
+        # A client that leaves out what is null leaves a gap.
+        (b"x[0][0]=a&x[0][2]=c&x[2][]=d", [[b"a", None, b"c"], None, [b"d"]]),
+        (b"x[4000000000]=a", {b"4000000000": b"a"}),
+        (b"x[5000]=a", {b"5000": b"a"}),
+        (b"x[0]=a&x[0][0]=b", [[b"b"]]),
         # What is no array, another's name, or no well-formed one.
         (b"x=a", None),
         (b"xy[0]=a", None),
@@ -159,6 +163,10 @@ def test_more_text_never_takes_fewer_parts(text: str) -> None:
         (" 375291234567", "375291234567"),
         ("+375 (29) 123-45-67", "375291234567"),
         ("00375291234567", "375291234567"),
+        ("00123456", None),
+        ("0012345", None),
+        ("[375] 29 1234567", "375291234567"),
+        ("375291234567.0", "375291234567"),
         ("1.234.567", "1234567"),
         ("123456", None),
         ("1234567890123456", None),

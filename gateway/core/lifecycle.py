@@ -101,13 +101,12 @@ class Stage(StrEnum):
 _STAGES = {Status.DELIVERED: Stage.DELIVERED, Status.SEEN: Stage.READ, **dict.fromkeys(FAILED, Stage.UNDELIVERED)}
 
 
-def stage(status: Status | None, final_at: int | None, asked_at: int | None) -> Stage:
-    """What to tell who asks; ``final_at`` is when the end was known, ``asked_at`` when it was asked for last.
+def stage(status: Status | None, ended: bool, told: bool) -> Stage:
+    """What to tell who asks; ``told``: somebody has asked since the message's end was known.
 
-    The end is told only to who has asked since it was known: before, the message is seen as sent once (wire: smsby.md,
-    4: a loop in use waits for exactly that).
+    Only then the end is told: before, the message is seen as sent once (wire: smsby.md, 4: a loop in use waits for
+    exactly that).
     """
-    if final_at is not None:
-        told = asked_at is not None and asked_at >= final_at
+    if ended:
         return _STAGES.get(status or Status.REJECTED, Stage.UNDELIVERED) if told else Stage.SENT
     return Stage.SENT if status is Status.SENDING else Stage.NEW

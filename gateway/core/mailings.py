@@ -30,7 +30,10 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Mailing:
-    """``due_at`` is in milliseconds since the epoch, ``None`` for at once; ``problem`` is why it is refused."""
+    """``due_at`` is in milliseconds since the epoch, ``None`` for at once; ``problem`` is why it is refused.
+
+    ``picture`` is the id of an uploaded picture that it shows.
+    """
 
     account: str
     dialect: str
@@ -43,4 +46,5 @@ class Mailing:
     ttl: int
     due_at: int | None = None
     problem: str | None = None
+    picture: str | None = None
     recipients: Sequence[Recipient] = ()

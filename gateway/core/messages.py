@@ -147,14 +147,18 @@ class Receipt:
 ACCEPTED = Receipt(Outcome.ACCEPTED)
 
 #: What people write into numbers, and a prefix that stands for the plus.
-_PUNCTUATION = re.compile(r"[ +\-.()]")
-_PHONE = re.compile(r"(?:00)?([0-9]{7,15})")
+_PUNCTUATION = re.compile(r"[ +\-.()\[\]{}]")
+_PHONE = re.compile(r"[0-9]{7,15}")
+_WHOLE_FLOAT = re.compile(r"[0-9]{7,15}\.0")
 
 
 def phone_digits(written: str) -> str | None:
     """The digits of an international number however it is written; ``None`` for what is none (wire: smsby.md, 2)."""
-    match = _PHONE.fullmatch(_PUNCTUATION.sub("", written))
-    return match[1] if match else None
+    if _WHOLE_FLOAT.fullmatch(written):
+        # A number that some program keeps as a floating one, as tables of numbers with gaps do.
+        written = written[:-2]
+    digits = _PUNCTUATION.sub("", written).removeprefix("00")
+    return digits if _PHONE.fullmatch(digits) else None
 
 
 def only_digits(number: str) -> str:

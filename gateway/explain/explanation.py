@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,13 +11,17 @@ from gateway.core.pictures import IMAGE_ID
 from gateway.errors import Refusal
 from gateway.explain.mistakes import find_mistakes
 from gateway.mapping.accounts import Identity
-from gateway.mapping.conversions import Upload
+from gateway.mapping.conversions import Named, Upload
 from gateway.mapping.coverage import coverage
 from gateway.mapping.examples import run, understand
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
+from gateway.mapping.operations import RECORDS
+from gateway.mapping.parameters import Faulty
 from gateway.wire.forms import Fields
 from gateway.wire.raw_http import Request
+
+_NAME = re.compile(r"[\w.\[\]-]{1,60}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +76,11 @@ class Explanation:
 def explain(plan: Plan, request: Request) -> Explanation:
     """Explain one request."""
     dialect = plan.dialect_at(request.host, request.path)
-    exchange, answer = run(dialect, plan.accounts.identities, request, _assumed_picture)
+    exchange, answer = run(dialect, plan.accounts.identities, request, _assumed_picture, _AssumedRecords())
     told = Explanation(f"{request.method} {request.path}", dialect.name)
     told.status, told.answer = answer.status, answer.body.decode("utf-8", "replace")
     told.refusal = str(exchange.refusal) if exchange.refusal else None
-    told.endpoint = exchange.endpoint.origin if exchange.endpoint else ""
+    told.endpoint = str(exchange.endpoint.origin) if exchange.endpoint else ""
     if exchange.fields is not None:
         _tell_signature(told, plan, exchange, request)
         _continue_unsigned(told, plan, exchange)
@@ -88,6 +93,16 @@ def explain(plan: Plan, request: Request) -> Explanation:
 def _assumed_picture(image_id: bytes) -> str | None:
     """Which pictures an account has, only the running gateway knows: every id that could be one is taken for one."""
     return f"<public address of picture {image_id[:6].decode()}…>" if IMAGE_ID.fullmatch(image_id) else None
+
+
+class _AssumedRecords(dict[tuple[str, int], Mapping[str, Any]]):
+    """Of what is kept for an account under a number only the running gateway knows: everything is assumed to be."""
+
+    def get(self, key: tuple[str, int], default: Any = None) -> Any:
+        """Something of this kind under this number."""
+        kind, number = key
+        known = {name: f"<{name} of {kind} {number}>" for name in RECORDS.get(kind, ())}
+        return {**known, "number": number, "created_at": 0, "count": 0, "due_at": None, "alphabet": "both", "length": 6}
 
 
 def _tell_signature(told: Explanation, plan: Plan, exchange: Exchange, request: Request) -> None:
@@ -156,7 +171,7 @@ def _continue_unsigned(told: Explanation, plan: Plan, exchange: Exchange) -> Non
         told.assumed = exchange.identity is not None
     if told.assumed:
         try:
-            understand(exchange, _assumed_picture)
+            understand(exchange, _assumed_picture, _AssumedRecords())
         except Refusal as refusal:
             told.refusal = f"{told.refusal}, and then {refusal}"
 
@@ -175,19 +190,44 @@ def _fields(exchange: Exchange, fields: Fields) -> list[FieldRead]:
     rows = {row.parameter: row for row in coverage(exchange.dialect) if row.endpoint.lower() in ("", path)}
     told = []
     for raw_name, values in fields.values.items():
-        name = raw_name.decode("utf-8", "backslashreplace")
-        row = rows.get(name)
+        name = _shown_name(raw_name)
+        # Arrays come in pieces, each under the array's name.
+        row = rows.get(name.partition("[")[0])
         fate = f"{row.fate}{': ' + row.why if row.why else ''}" if row else "unknown: not looked at"
         origin = str(exchange.dialect.source.origin(row.where)) if row else ""
-        is_signature = raw_name == exchange.dialect.authenticator.signature
+        is_signature = _may_be_signature(exchange, raw_name)
         shown = _given(exchange, values[-1]) if is_signature else _joined(values)
         value = shown if is_signature else _readable(exchange.values.get(name))
         told.append(FieldRead(name, shown, value, fate, origin))
     return told
 
 
+def _shown_name(raw: bytes) -> str:
+    """What is no name may be anything, a secret too: a body that was meant to be JSON arrives as one."""
+    name = raw.decode("utf-8", "backslashreplace")
+    return name if _NAME.fullmatch(name) else "<no name>"
+
+
+def _may_be_signature(exchange: Exchange, name: bytes) -> bool:
+    """Whether it is the signature, or in a dialect with tokens looks as if it were meant to be."""
+    authenticator = exchange.dialect.authenticator
+    signature = authenticator.signature
+    meant = authenticator.login is None and (signature in name.lower() or not _NAME.fullmatch(name.decode("latin-1")))
+    return name == signature or meant
+
+
 def _readable(value: Any) -> Any:
-    return f"{value.format}, {value.file.size} bytes" if isinstance(value, Upload) else value
+    """A value as people and JSON can read it."""
+    if isinstance(value, Upload):
+        return f"{value.format}, {value.file.size} bytes"
+    if isinstance(value, Named):
+        return f"{value.name} ({value.id})"
+    if isinstance(value, Faulty):
+        return f"faulty: {value.refusal}"
+    if isinstance(value, list):
+        return [_readable(each) for each in value]
+    # What is known by parts stands there under its parts' names too.
+    return {name: _readable(each) for name, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def _joined(values: Sequence[bytes]) -> str:

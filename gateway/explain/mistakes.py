@@ -177,7 +177,7 @@ def _about_escaping(plan: DialectPlan, signing: Signing, text: bytes, raw_form: 
     yield Guess(
         "txt holds a '+' that was not escaped and arrived as a blank", signing.with_text(text.replace(b" ", b"+"))
     )
-    names = b"|".join(re.escape(name) for name in sorted(plan.known))
+    names = b"|".join(re.escape(name.encode()) for name in sorted(plan.file.parameters))
     name = re.escape(plan.authenticator.over[-1][0])
     whole = re.search(rb"(?:^|&)%b=(.*?)(?=&(?:%b)=|$)" % (name, names), raw_form, re.DOTALL)
     if whole:

@@ -44,7 +44,8 @@ def _signature(check: SignatureCheck | None, console: Console) -> None:
     if check is None:
         console.print("[bold]3. Signature[/]  not looked at")
         return
-    console.print(f"[bold]3. Signature[/]  md5({escape(' + '.join(check.over))})")
+    over = f"md5({' + '.join(check.over)})" if len(check.over) > 1 else check.over[0]
+    console.print(f"[bold]3. Signature[/]  {escape(over)}")
     if check.matches:
         console.print(f"   [green]matches[/] {escape(check.matches)}")
         return

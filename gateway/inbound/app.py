@@ -6,6 +6,7 @@ routing knows nothing of mapping files.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import time
@@ -109,7 +110,12 @@ class LegacyApp:
         now, account = now_ms(), exchange.identity.account.name
         pictures, records = exchange.pictures, exchange.records
         addresses = await self._album.addresses(pictures, account, now) if pictures else {}
-        exchange.check(addresses.get, await self._records.find(account, records) if records else {})
+        found = await self._records.find(account, records) if records else {}
+        if exchange.fields is not None and exchange.fields.are_many:
+            # A hundred thousand numbers would hold up everybody else.
+            await asyncio.to_thread(exchange.check, addresses.get, found)
+        else:
+            exchange.check(addresses.get, found)
         await self._keep(exchange, account, now)
         exchange.build(now, lambda: self._ids.new(now), draw_code)
         operation = self._operations.get(exchange.endpoint.operation or "")
@@ -125,16 +131,17 @@ class LegacyApp:
 
 def log_exchange(exchange: Exchange, answer: Answer, seconds: float) -> None:
     """One line a request: whose, how many messages, what it was answered; no text, no phone, no secret."""
-    sent = frozenset(exchange.fields.values) if exchange.fields else frozenset()
+    sent = frozenset(each.partition(b"[")[0] for each in exchange.fields.values) if exchange.fields else frozenset()
+    endpoint = exchange.endpoint
     log.info(
         "request",
         dialect=exchange.dialect.name,
-        endpoint=exchange.endpoint.path if exchange.endpoint else None,
+        endpoint=endpoint.path if endpoint else None,
         account=exchange.identity.account.name if exchange.identity else None,
         messages=len(exchange.messages),
         answer=str(exchange.refusal) if exchange.refusal else "accepted",
-        ignored=_names(sent & exchange.dialect.ignored),
-        unknown=_names(sent - exchange.dialect.known) if exchange.identity else [],
+        ignored=_names(sent & endpoint.ignored) if endpoint else [],
+        unknown=_names(sent - endpoint.known) if endpoint and exchange.identity else [],
         ms=round(seconds * 1000, 1),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 
 from gateway.clock import now_ms
@@ -12,6 +13,7 @@ from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.functions import flat
 from gateway.store.asking import AskingStore
+from gateway.store.numbers import LARGEST_NUMBER
 
 #: An answer about more messages is written in a thread: it takes its time.
 _MANY = 500
@@ -46,7 +48,8 @@ class DeliveriesOperation:
         """Tell it. Raises ``Refusal`` and ``StoreUnavailable``."""
         given = exchange.input
         offset, limit = given.get("offset") or 0, given.get("limit")
-        found = await self._store.batch(account_of(exchange), given["batch"], offset, limit, now_ms())
+        account, channel = account_of(exchange), given["channel"]
+        found = await self._store.batch(account, given["batch"], channel, offset, limit, now_ms())
         if found is None:
             raise Refusal("unknown")
         return await accept_many(exchange, {"deliveries": found}, len(found))
@@ -75,9 +78,9 @@ class MarkReadOperation:
     async def perform(self, exchange: Exchange) -> Answer:
         """Mark those of the account; what is none of its numbers is passed over. Raises ``StoreUnavailable``."""
         named = [each.strip() for each in str(exchange.input["replies"]).split(",")]
-        numbers = [int(each) for each in named if each.isascii() and each.isdigit() and len(each) <= _DIGITS]
+        numbers = [int(each) for each in named if _NUMBER.fullmatch(each) and int(each) <= LARGEST_NUMBER]
         count = await self._store.mark_read(account_of(exchange), numbers[:_MOST], now_ms())
         return exchange.accept({"marked.count": count})
 
 
-_DIGITS, _MOST = 9, 10_000
+_NUMBER, _MOST = re.compile("[0-9]{1,10}"), 10_000

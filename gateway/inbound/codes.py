@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-import string
 
 from gateway.clock import now_ms
+from gateway.core.codes import ALPHABETS
 from gateway.errors import Refusal
 from gateway.inbound.records import account_of
 from gateway.inbound.send import SendOperation
@@ -14,13 +14,10 @@ from gateway.mapping.exchange import Exchange
 from gateway.mapping.functions import flat
 from gateway.store.codes import CodeStore, UnknownCode
 
-_LETTERS, _DIGITS = string.ascii_uppercase, string.digits
-_ALPHABETS = {"letters": _LETTERS, "numbers": _DIGITS, "both": _LETTERS + _DIGITS}
-
 
 def draw_code(alphabet: str, length: int) -> str:
     """So many characters of an alphabet, each as likely as the others and not to be foreseen."""
-    return "".join(secrets.choice(_ALPHABETS[alphabet]) for _ in range(length))
+    return "".join(secrets.choice(ALPHABETS[alphabet]) for _ in range(length))
 
 
 class SendCodeOperation:

@@ -15,6 +15,9 @@ from gateway.wire.multipart import FilePlan, MultipartReader, Sink, TooLarge, bo
 
 log = structlog.get_logger("gateway.inbound")
 
+#: Bytes of a body that is read in a thread: it takes its time.
+_LONG = 131_072
+
 
 async def read_form(dialect: DialectPlan, query: bytes, body: Body, open_sink: Callable[[], Sink]) -> Fields:
     """Read a request. Raises ``Refusal`` and ``ClientGone``."""
@@ -22,7 +25,10 @@ async def read_form(dialect: DialectPlan, query: bytes, body: Body, open_sink: C
     boundary = boundary_of(body.content_type) if dialect.file_limits else None
     try:
         if boundary is None:
-            return read_fields(query, body.content_type, await body.read(limit), most=most)
+            content = await body.read(limit)
+            if len(content) > _LONG:
+                return await asyncio.to_thread(read_fields, query, body.content_type, content, most=most)
+            return read_fields(query, body.content_type, content, most=most)
         reader = MultipartReader(boundary, FilePlan(dialect.file_limits, open_sink), limit)
         async for chunk in body.chunks(limit + sum(dialect.file_limits.values())):
             # Parsing, hashing and writing twenty megabytes would hold up everybody else.

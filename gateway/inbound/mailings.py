@@ -7,6 +7,7 @@ import os
 import secrets
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from gateway.clock import now_ms
@@ -16,15 +17,13 @@ from gateway.errors import Refusal
 from gateway.inbound.asking import accept_many
 from gateway.inbound.records import account_of
 from gateway.mapping.answers import Answer
-from gateway.mapping.bindings import MailingPlan, faulty_mailing
+from gateway.mapping.bindings import MailingPlan
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.functions import flat
 from gateway.mapping.parameters import Faulty
 from gateway.outbound.releaser import Releaser
 from gateway.store.asking import AskingStore
 from gateway.store.mailings import MailingStore, with_deliveries
-
-_ROWS = 1000
 
 
 class Mailer:
@@ -62,6 +61,7 @@ class CreateMailingOperation:
         """Write it down and answer. Raises ``StoreUnavailable``."""
         given, account = exchange.input, account_of(exchange)
         mailing = _plan(exchange).build(exchange.values, account, exchange.dialect.name)
+        mailing = replace(mailing, picture=next(iter(exchange.pictures), None))
         created = await self._mailer.write(exchange, mailing, contacts_of=given["list"]["number"])
         await self._mailer.store.publish([created], account, bool(given.get("confirmed")))
         self._mailer.releaser.wake()
@@ -76,7 +76,8 @@ class ConfirmMailingOperation:
 
     async def perform(self, exchange: Exchange) -> Answer:
         """Durable when it answers. Raises ``Refusal`` and ``StoreUnavailable``."""
-        if not await self._mailer.store.confirm(account_of(exchange), exchange.input["mailing"]):
+        given = exchange.input
+        if not await self._mailer.store.confirm(account_of(exchange), given["mailing"], given["channel"]):
             raise Refusal("unknown")
         self._mailer.releaser.wake()
         return exchange.accept()
@@ -91,7 +92,7 @@ class MailingsOperation:
     async def perform(self, exchange: Exchange) -> Answer:
         """List them. Raises ``StoreUnavailable``."""
         given = exchange.input
-        offset, limit = given.get("offset") or 0, given.get("limit") or _ROWS
+        offset, limit = given.get("offset") or 0, given.get("limit")
         found = await self._mailer.store.listed(account_of(exchange), given["channel"], offset, limit)
         return await accept_many(exchange, {"mailings": found}, len(found))
 
@@ -104,7 +105,8 @@ class MailingOperation:
 
     async def perform(self, exchange: Exchange) -> Answer:
         """Tell what it is. Raises ``Refusal`` and ``StoreUnavailable``."""
-        found = await self._mailer.store.find(account_of(exchange), exchange.input["mailing"])
+        given = exchange.input
+        found = await self._mailer.store.find(account_of(exchange), given["mailing"], given["channel"])
         if found is None:
             raise Refusal("unknown")
         return exchange.accept(flat("mailing", found))
@@ -128,13 +130,16 @@ class SendBulkOperation:
         return exchange.accept({"bulk.id": bulk})
 
     def _built(self, exchange: Exchange, entries: list[Any], account: str) -> list[Mailing]:
-        return [self._mailing(exchange, entry, account) for entry in entries]
+        built = [self._mailing(exchange, entry, account) for entry in entries if entry is not None]
+        if sum(len(each.recipients) for each in built) > exchange.dialect.file.limits.recipients:
+            raise Refusal("size")
+        return built
 
     @staticmethod
     def _mailing(exchange: Exchange, entry: Mapping[str, Any] | Faulty, account: str) -> Mailing:
         name = exchange.dialect.name
         if isinstance(entry, Faulty):
-            return faulty_mailing(entry, account, name, str(exchange.dialect.error(entry.refusal)["text"]))
+            return _plan(exchange).refused(entry, account, name, exchange.dialect.error(entry.refusal))
         return _plan(exchange).build(entry, account, name)
 
 
@@ -146,7 +151,7 @@ class BulkStatusOperation:
 
     async def perform(self, exchange: Exchange) -> Answer:
         """Tell it. Raises ``Refusal`` and ``StoreUnavailable``."""
-        bulk, mailer = exchange.input["bulk"], self._mailer
+        bulk, mailer = str(exchange.input["bulk"]).strip().lower(), self._mailer
         found = await with_deliveries(mailer.store, mailer.asking, account_of(exchange), bulk, now_ms())
         if not found:
             raise Refusal("unknown")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -21,6 +22,8 @@ from gateway.wire.request_line import method_of, place_of, repair_head
 MAX_HEAD = 512 * 1024
 #: The parser's address reader counts no further; only queries are that long, and they are cut off before it.
 MAX_PATH = 60_000
+#: Bytes of an overlong path that tell which dialect it was meant for.
+_TOLD_APART = 100
 #: Seconds without a byte in the middle of a request, after which it is refused.
 STALLED = 30.0
 #: Seconds in which a client that is sent more than buffers hold reads nothing, after which it is cut off.
@@ -32,7 +35,6 @@ _BLANK_LINE = re.compile(rb"\n\r?\n")
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]")
 #: What the parser reads and the application refuses or serves. Others, CONNECT too, are refused before the parser.
 _METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"})
-_HTTP_STATUS = {200: b"200 OK", 400: b"400 Bad Request"}
 
 #: The answer to a request that does not get as far as the application: an error kind, and the host and path that it
 #: was sent to as far as they can be read, to the dialect's answer.
@@ -127,7 +129,8 @@ class _LegacyProtocol(HttpToolsProtocol):
         """The query is cut off here: the address parser behind can't count as far as some are long."""
         self.url, _, query = self.url.partition(b"#")[0].partition(b"?")
         if len(self.url) > MAX_PATH or not self.url.startswith((b"/", b"*")):
-            self.url = b"/unusable-address"
+            # Its beginning still tells whose it is.
+            self.url = b"/" + self.url[1:_TOLD_APART].rpartition(b"/")[0].lstrip(b"/") + b"/unusable-address"
         super().on_headers_complete()
         self.scope["query_string"] = query
         self._head_understood = True
@@ -226,13 +229,14 @@ class _LegacyProtocol(HttpToolsProtocol):
         self._refuse("malformed")
 
     def _refusal(self, kind: str) -> tuple[int, Answer]:
-        """400 is only for what is no HTTP."""
-        status = 400 if kind == "malformed" and not self._cut_off else 200
-        return status, self.answer_unreadable(kind, *place_of(self._request_head))
+        """400 is only for what is no HTTP, in dialects whose errors have HTTP 200 for a status."""
+        answer = self.answer_unreadable(kind, *place_of(self._request_head or bytes(self._head)))
+        no_http = kind == "malformed" and not self._cut_off
+        return 400 if no_http and answer.status == 200 else answer.status, answer
 
     def _write_refusal(self, kind: str) -> None:
         status, answer = self._refusal(kind)
-        lines = [b"HTTP/1.1 " + _HTTP_STATUS[status]]
+        lines = [b"HTTP/1.1 %d %b" % (status, HTTPStatus(status).phrase.encode())]
         lines += [b"%b: %b" % header for header in answer.headers]
         lines += [b"connection: close", b"", answer.body]
         self.transport.write(b"\r\n".join(lines))

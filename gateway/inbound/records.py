@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.clock import now_ms
@@ -12,6 +12,7 @@ from gateway.mapping.answers import Answer
 from gateway.mapping.bindings import plain
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.functions import flat
+from gateway.mapping.parameters import Faulty
 from gateway.store.records import Contact, RecordStore
 
 #: Of a subscriber's fields, those that it is known by.
@@ -79,7 +80,7 @@ class ListOperation:
     async def perform(self, exchange: Exchange) -> Answer:
         """List it. Raises ``StoreUnavailable``."""
         kind, _, given = _parted(exchange)
-        account, offset, limit = account_of(exchange), given.get("offset", 0), given.get("limit", 1000)
+        account, offset, limit = account_of(exchange), given.get("offset", 0), given.get("limit")
         return exchange.accept({"records": await self._store.listed(account, kind, offset, limit)})
 
 
@@ -92,46 +93,47 @@ class ImportContactsOperation:
     async def perform(self, exchange: Exchange) -> Answer:
         """Import what is good, and tell of every row that is not. Raises ``Refusal`` and ``StoreUnavailable``."""
         given = exchange.input
-        names = [str(plain_entry(each)).lower() for each in given["fields"]]
+        names = [str(_only(each) or "").lower() for each in given["fields"]]
         if not {_PHONE, _EMAIL} & set(names):
             assert exchange.endpoint is not None
             raise Refusal("parameter", exchange.endpoint.input_names["fields"])
-        rows = [[plain_entry(cell) for cell in _cells(row)] for row in given["rows"]]
-        contacts, problems = _sorted_out(names, rows)
+        contacts, problems = _sorted_out(names, given["rows"])
         new = await self._store.subscribe(account_of(exchange), given["list"]["number"], contacts)
         counts = {"inserted": new, "updated": len(contacts) - new, "invalid": len(problems)}
         return exchange.accept({**flat("imported", counts), "problems": problems})
 
 
-def plain_entry(entry: Mapping[str, Any]) -> Any:
-    """What an entry of a list is that has one member only."""
-    return next(iter(entry.values()), None)
+def _only(entry: Mapping[str, Any] | Faulty | None) -> Any:
+    """What an entry of a list is that has one member; ``None`` for a gap, and itself when it is faulty."""
+    return entry if entry is None or isinstance(entry, Faulty) else next(iter(entry.values()), None)
 
 
-def _cells(row: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    cells: Sequence[Mapping[str, Any]] = plain_entry(row) or ()
-    return cells
-
-
-def _sorted_out(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> tuple[list[Contact], list[dict[str, Any]]]:
+def _sorted_out(names: Sequence[str], rows: Sequence[Any]) -> tuple[list[Contact], list[dict[str, Any]]]:
     contacts, problems = [], []
-    for index, found in enumerate(_contacts(names, rows)):
-        if isinstance(found, str):
-            problems.append({"index": index, "text": found})
-        else:
+    for index, row in enumerate(rows):
+        if row is None:
+            continue
+        found = _contact(names, _only(row))
+        if isinstance(found, Contact):
             contacts.append(found)
+        else:
+            problems.append({"index": index, "text": found})
     return contacts, problems
 
 
-def _contacts(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[Contact | str]:
-    """Each row's subscriber, or the field that is wrong with it."""
-    for row in rows:
-        fields = {name: str(value) for name, value in zip(names, row, strict=False) if value}
-        digits = phone_digits(fields[_PHONE]) if _PHONE in fields else None
-        email = fields.get(_EMAIL, "")
-        if _PHONE in fields and digits is None:
-            yield _PHONE
-        elif digits is None and "@" not in email:
-            yield _EMAIL if _EMAIL in fields else _PHONE
-        else:
-            yield Contact(digits or email.lower(), digits, fields)
+def _contact(names: Sequence[str], row: Any) -> Contact | str:
+    """A row's subscriber, or the field that is wrong with it."""
+    if isinstance(row, Faulty):
+        return str(row.refusal.parameter)
+    cells = [_only(cell) for cell in row or ()]
+    faulty = next((name for name, cell in zip(names, cells, strict=False) if isinstance(cell, Faulty)), None)
+    if faulty is not None:
+        return faulty
+    fields = {name: str(value) for name, value in zip(names, cells, strict=False) if value}
+    digits = phone_digits(fields[_PHONE]) if _PHONE in fields else None
+    email = fields.get(_EMAIL, "")
+    if _PHONE in fields and digits is None:
+        return _PHONE
+    if digits is None and "@" not in email:
+        return _EMAIL if _EMAIL in fields else _PHONE
+    return Contact(digits or email.lower(), digits, fields)

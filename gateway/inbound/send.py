@@ -20,7 +20,6 @@ from gateway.outbound.sender import Sender
 from gateway.store.admission import Terms
 from gateway.store.messages import MessageStore
 from gateway.store.numbers import Numbers
-from gateway.store.releases import ReleaseStore
 
 _NO_RESULTS: Mapping[str, object] = {}
 
@@ -34,14 +33,12 @@ class SendOperation:
         senders: Mapping[str, Sender],
         reports: Reports,
         numbers: Numbers,
-        releases: ReleaseStore,
         releaser: Releaser,
     ) -> None:
         self._store = store
         self._senders = senders
         self._reports = reports
         self._numbers = numbers
-        self._releases = releases
         self._releaser = releaser
         #: Messages whose requests wait for a verdict, for the requests that repeat them meanwhile.
         self._awaited: dict[str, asyncio.Future[Receipt]] = {}
@@ -54,14 +51,8 @@ class SendOperation:
             exchange.number(await self._numbers.take(account.name, len(exchange.messages)))
         answer = await self._perform(exchange, account, results)
         if exchange.follow_ups:
-            await self._follow_up(exchange)
+            self._releaser.wake()
         return answer
-
-    async def _follow_up(self, exchange: Exchange) -> None:
-        """What may follow is on disk already; a client that was refused must not get it."""
-        if exchange.refusal is not None:
-            await self._releases.drop([message.id for message in exchange.follow_ups])
-        self._releaser.wake()
 
     async def _perform(self, exchange: Exchange, account: Account, results: Mapping[str, object]) -> Answer:
         sender = self._senders[account.smsbat]
@@ -72,9 +63,11 @@ class SendOperation:
             fresh = await self._accept(exchange, account)
             receipts = await self._submit(sender, fresh, account, deadline)
             return await self._settled(exchange, account, fresh, receipts, results)
-        return await self._with_repeats(exchange, sender, account, deadline)
+        return await self._with_repeats(exchange, sender, account, deadline, results)
 
-    async def _with_repeats(self, exchange: Exchange, sender: Sender, account: Account, deadline: float) -> Answer:
+    async def _with_repeats(
+        self, exchange: Exchange, sender: Sender, account: Account, deadline: float, results: Mapping[str, object]
+    ) -> Answer:
         """The verdicts of what is new decide the answer, else those of the messages that are repeated."""
         with _Announced(self._awaited, exchange.messages) as announced:
             fresh = await self._accept(exchange, account)
@@ -82,10 +75,11 @@ class SendOperation:
             repeated = [self._awaited.get(message.id) for message in exchange.messages]
             if not fresh:
                 # They belong to the same account, so their own waits end before this one would.
-                return exchange.settle([await asyncio.shield(each) if each else ACCEPTED for each in repeated])
+                verdicts = [await asyncio.shield(each) if each else ACCEPTED for each in repeated]
+                return exchange.settle(verdicts, results)
             receipts = await self._submit(sender, fresh, account, deadline)
             announced.tell(fresh, receipts)
-            return await self._settled(exchange, account, fresh, receipts)
+            return await self._settled(exchange, account, fresh, receipts, results)
 
     async def _settled(
         self,
@@ -93,7 +87,7 @@ class SendOperation:
         account: Account,
         messages: Sequence[Message],
         receipts: Sequence[Receipt],
-        results: Mapping[str, object] = _NO_RESULTS,
+        results: Mapping[str, object],
     ) -> Answer:
         """The answer; success although some messages were refused owes a report of each of those."""
         answer = exchange.settle(receipts, results)

@@ -6,14 +6,16 @@ import base64
 import hashlib
 import re
 import zoneinfo
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.mapping.callbacks import CallbackPlan, CallbackTarget
 from gateway.mapping.conversions import Named, NameTables
+from gateway.mapping.functions import flat
 from gateway.mapping.otp import NO_OTP, OtpRules, OtpTemplates, compile_rules
 from gateway.mapping.schema.accounts import AccountSection, AccountsFile, Credential, Login, RateSection
 from gateway.mapping.schema.callbacks import CallbackSection
@@ -73,7 +75,8 @@ class Account:
 class Identity:
     """An account as one dialect knows it. There are always two secrets, so that each check takes the same time.
 
-    ``names`` and ``figures`` are what is configured for it, ``zone`` is where its clocks are.
+    ``names`` and ``figures`` are what is configured for it, ``zone`` is where its clocks are; ``known`` is what answers
+    know of all that.
     """
 
     login: bytes
@@ -83,6 +86,12 @@ class Identity:
     names: NameTables = field(default_factory=dict)
     figures: Mapping[str, str | int] = field(default_factory=dict)
     zone: tzinfo = UTC
+    known: Mapping[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Put together once what every request of its needs."""
+        tables = {name: [*table.values()] for name, table in self.names.items()}
+        object.__setattr__(self, "known", {"zone": self.zone, **tables, **flat("figures", self.figures)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +282,7 @@ class _AccountsCompiler:
             return
         chosen = CallbackSection(url="(by request)", format=plan.bulk_format, private=login.private_callbacks)
         target = plan.target(account, dialect, "", chosen)
-        zone = self._zone(login.zone or (known.file.zone if known.file else "UTC"), ("accounts", account))
+        zone = _zone(login.zone or (known.file.zone if known.file else "UTC")) or UTC
         self._by_request[account, dialect] = replace(target, by_request=True, zone=zone)
 
     def _callback_plan(self, dialect: str, name: str | None, where: Where) -> CallbackPlan | None:
@@ -315,16 +324,20 @@ class _AccountsCompiler:
             self._problem(where, f"no dialect '{dialect}'{did_you_mean(dialect, self._dialects)}")
             return
         of_dialect = self._dialects[dialect]
-        if of_dialect.file is not None and of_dialect.by_token == (login.login is not None):
+        sound = of_dialect.file is not None and of_dialect.by_token == (login.login is None)
+        if of_dialect.file is not None and not sound:
             text = "the token tells whose it is: there is no 'login'" if of_dialect.by_token else "'login' is missing"
             self._problem(where, text)
         secrets = [_bytes(self._secret(each, (*where, "secrets", i))) for i, each in enumerate(login.secrets)]
         keys = {token_digest(each) for each in secrets} if of_dialect.by_token else {_bytes(login.login or "")}
         identity = self._known_as(account, of_dialect.file, login, secrets, where)
-        self._hosts += [(host, dialect) for host in login.hosts]
+        for i, host in enumerate(login.hosts):
+            if any(host == known and dialect != other for known, other in self._hosts):
+                self._problem((*where, "hosts", i), "another dialect answers there")
+            self._hosts.append((host, dialect))
         known = self._identities[dialect]
         for key in keys:
-            if key in known:
+            if key in known and sound and all(secrets):
                 what = "token" if of_dialect.by_token else "login"
                 self._problem((*where, "login"), f"account '{known[key].account.name}' has this {what} already")
             known[key] = identity
@@ -333,10 +346,14 @@ class _AccountsCompiler:
         self, account: Account, file: DialectFile | None, login: Login, secrets: Sequence[bytes], where: Where
     ) -> Identity:
         zone = login.zone or (file.zone if file else "UTC")
-        known_names, known_figures = (file.names, file.figures) if file else (login.names, login.figures)
+        known_names: Collection[str] = file.names if file else login.names
+        known_figures = file.figures if file else login.figures
         for key, given, known in (("names", login.names, known_names), ("figures", login.figures, known_figures)):
             for name in given.keys() - set(known):
                 self._problem((*where, key, name), f"the dialect has no '{name}'{did_you_mean(name, known)}")
+        for name in login.figures.keys() & known_figures.keys():
+            if isinstance(known_figures[name], int) and not isinstance(login.figures[name], int):
+                self._problem((*where, "figures", name), "it is a number")
         return Identity(
             _bytes(login.login or ""),
             (secrets[0], secrets[-1]),
@@ -348,11 +365,17 @@ class _AccountsCompiler:
         )
 
     def _zone(self, name: str, where: Where) -> tzinfo:
-        try:
-            return zoneinfo.ZoneInfo(name)
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        zone = _zone(name)
+        if zone is None:
             self._problem(where, "no such time zone, such as Europe/Minsk")
-            return UTC
+        return zone or UTC
+
+
+def _zone(name: str) -> tzinfo | None:
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 def _figures(known: Mapping[str, str | int], given: Mapping[str, str | int]) -> dict[str, str | int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -101,6 +101,8 @@ class MailingPlan:
     """How checked parameters become a mailing. ``recipient`` says what each of its own numbers is, if it has any."""
 
     values: Mapping[str, Value]
+    problem: Value | None
+    personal: Value | None
     recipients: Value | None
     recipient: Mapping[str, Value]
 
@@ -109,16 +111,26 @@ class MailingPlan:
         part = {name: plain(value.evaluate(scope)) for name, value in self.values.items()}
         content = Content(**{name: part.pop(name) for name in _MAILING_CONTENT})
         listed = self.recipients.evaluate(scope) if self.recipients else None
-        recipients = [self._recipient(each, content) for each in listed or ()]
+        personal = self.personal is None or bool(self.personal.evaluate(scope))
+        recipients = [self._recipient(each, content, personal) for each in listed or () if each is not None]
         return Mailing(account=account, dialect=dialect, content=content, recipients=recipients, **part)
 
-    def _recipient(self, entry: Mapping[str, Any] | Faulty, content: Content) -> Recipient:
+    def refused(self, entry: Faulty, account: str, dialect: str, error: Mapping[str, Any]) -> Mailing:
+        """The mailing of an entry with a fault: its name, as far as there is one, and what the dialect says of it."""
+        known = {f"error.{name}": value for name, value in error.items()}
+        problem = str(self.problem.evaluate(known)) if self.problem else entry.refusal.kind
+        name = self.values["name"].evaluate(entry.values)
+        channel = self.values["channel"].evaluate(entry.values)
+        return Mailing(account, dialect, channel, "", None, name, None, Content(None), 0, problem=problem)
+
+    def _recipient(self, entry: Mapping[str, Any] | Faulty, content: Content, personal: bool) -> Recipient:
         scope = entry.values if isinstance(entry, Faulty) else entry
         part = {name: value.evaluate(scope) for name, value in self.recipient.items()}
         written = str(part.pop("phone") or "")
         # Without a button, a link of its own leads nowhere.
         linked = content.button_text is not None
-        own = {name: value for name, value in part.items() if value is not None and (linked or name != "button_link")}
+        wanted = {name: value for name, value in part.items() if linked or name != "button_link"} if personal else {}
+        own = {name: value for name, value in wanted.items() if value is not None}
         its = replace(content, **own) if own else content
         # With nothing to say to it, a number is as good as none.
         says = bool(its.text or its.image) and (its.button_text is None) == (its.button_link is None)
@@ -136,10 +148,3 @@ class CodePlan:
     def draw(self, scope: Scope, draw: Draw) -> str:
         """The code."""
         return draw(str(self.alphabet.evaluate(scope)), int(self.length.evaluate(scope)))
-
-
-def faulty_mailing(entry: Faulty, account: str, dialect: str, problem: str) -> Mailing:
-    """A mailing that is refused, with the name that it has."""
-    name = entry.values.get("name")
-    empty: Sequence[Recipient] = ()
-    return Mailing(account, dialect, "", "", None, name, None, Content(None), 0, None, problem, empty)

@@ -115,7 +115,7 @@ def _digits(_name: str, spec: Parameter) -> Convert:
 
 
 def _any(raw: bytes, reading: Reading) -> str:
-    return raw.decode("utf-8", "replace")
+    return raw.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _phone(raw: bytes, reading: Reading) -> str:
@@ -133,7 +133,7 @@ def _url(raw: bytes, reading: Reading) -> str:
 
 
 _LONGEST_URL = 2048
-_URL = re.compile(r"https?://[^\s/?#]+\.?[^\s/?#]*[^\s]*", re.IGNORECASE)
+_URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 PLAIN: dict[str, Convert] = {"any": _any, "phone": _phone, "url": _url}
 
 
@@ -149,16 +149,21 @@ def _moment(_name: str, spec: Parameter) -> Convert:
 
 
 def _parsed(text: str, form: str, zone: tzinfo) -> int | None:
-    """Milliseconds since the epoch; ``None`` for what is not written in this form."""
+    """Milliseconds since the epoch; ``None`` for what is not written exactly in this form, and of other centuries."""
     if form == "epoch":
         return int(text) * 1000 if _EPOCH.fullmatch(text) else None
     try:
-        return int(datetime.strptime(text, form).replace(tzinfo=zone).timestamp() * 1000)
+        moment = datetime.strptime(text, form)
     except (ValueError, OverflowError):
         return None
+    if moment.year not in _YEARS or moment.strftime(form) != text:
+        return None
+    return int(moment.replace(tzinfo=zone).timestamp() * 1000)
 
 
 _EPOCH = re.compile(r"[0-9]{1,10}")
+#: What clocks of messages can show.
+_YEARS = range(1971, 2200)
 
 
 def _named(_name: str, spec: Parameter) -> Convert:
@@ -166,7 +171,8 @@ def _named(_name: str, spec: Parameter) -> Convert:
         table = reading.means.names.get(spec.of or "", {})
         text = decode(raw, "utf-8").strip()
         if spec.by == "name":
-            found = next((each for each in table.values() if each.name == text), None)
+            # What clients are shown counts; what SMSBAT calls it, they need not know.
+            found = next((each for each in table.values() if text in (each.title, each.name)), None)
         else:
             found = table.get(int(text)) if _INTEGER.fullmatch(raw.strip()) else None
         if found is None:

@@ -31,7 +31,7 @@ def coverage(plan: DialectPlan) -> list[Coverage]:
     rows = [*_rows("", plan.file.parameters, everywhere, ("parameters",))]
     for i, endpoint in enumerate(plan.file.endpoints):
         for path in _paths(endpoint) if endpoint.parameters else ():
-            used = frozenset(name for each, name in plan.used if each.lower() == path.lower())
+            used = frozenset(name for each, name in plan.used if each == i)
             rows += _rows(path, endpoint.parameters or {}, used, ("endpoints", i, "parameters"))
     return rows
 

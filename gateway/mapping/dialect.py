@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from gateway.mapping.conversions import Means, Reading
 from gateway.mapping.functions import Evaluate
 from gateway.mapping.parameters import ParameterCheck
 from gateway.mapping.schema.dialect import DialectFile
-from gateway.mapping.source import Source
+from gateway.mapping.source import Origin, Source
 from gateway.mapping.values import Holds, Value
 from gateway.wire.forms import Fields
 
@@ -46,14 +47,18 @@ class EndpointPlan:
     refuse: str | None
     operation: str | None
     parameters: tuple[ParameterCheck, ...]
+    #: Those of them that name something kept for the account, and those without effect.
+    records: tuple[ParameterCheck, ...]
+    known: frozenset[bytes]
+    ignored: frozenset[bytes]
     message: MessagePlan | None
     mailing: MailingPlan | None
-    code: CodePlan | None
+    draw: CodePlan | None
     input: Mapping[str, Value]
     #: The parameters behind the operation's inputs, for what is said of them.
     input_names: Mapping[str, str]
     answers: Answers
-    origin: str
+    origin: Origin
 
     def is_at(self, path: str, host: str) -> bool:
         """Whether requests to this path of this host may mean it."""
@@ -66,10 +71,6 @@ class EndpointPlan:
             return True
         raw = {name: (fields.last(name.encode()) or b"").decode("utf-8", "replace") for name in self.guard_names}
         return self.meant(raw, fields)
-
-    def parameter(self, name: str) -> ParameterCheck | None:
-        """What it makes of a parameter."""
-        return next((each for each in self.parameters if each.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,6 @@ class DialectPlan:
     source: Source
     places: tuple[Place, ...]
     endpoints: tuple[EndpointPlan, ...]
-    known: frozenset[bytes]
-    ignored: frozenset[bytes]
     media: tuple[bytes, ...]
     file_limits: Mapping[bytes, int]
     parts: PartsTable | None
@@ -111,7 +110,8 @@ class DialectPlan:
     errors: Mapping[str, Mapping[str, Evaluate]]
     error_answers: Answers
     callbacks: CallbackPlan | None
-    used: frozenset[tuple[str, str]]
+    #: Names that trees refer to, by the endpoint's place in the file, ``None`` for the dialect itself.
+    used: frozenset[tuple[int | None, str]]
 
     @property
     def name(self) -> str:
@@ -138,7 +138,7 @@ class DialectPlan:
         if self.file.paths == "lenient":
             path = lenient_path(path)
         for name, base in self.file.bases.items():
-            if path.startswith(base + "/"):
+            if path == base or path.startswith(base + "/"):
                 return name, path[len(base) :]
         return None, path
 
@@ -169,16 +169,21 @@ class DialectPlan:
         charset = self.file.charset if not fields.unicode else None
         reading = Reading(fields, charset.default if charset else "utf-8", means, values)
         if self.file.checks == "required-first":
-            self._check_all_there(endpoint, fields)
+            self._check_all_there(endpoint, reading)
         for parameter in endpoint.parameters:
             parameter.put(reading)
             if charset and parameter.name == charset.parameter and values[parameter.name] is not None:
                 reading.codec = values[parameter.name]
 
     @staticmethod
-    def _check_all_there(endpoint: EndpointPlan, fields: Fields) -> None:
+    def _check_all_there(endpoint: EndpointPlan, reading: Reading) -> None:
+        """What is required may hang on a choice; one that is none is told in its turn."""
         for parameter in endpoint.parameters:
-            if parameter.spec.required is True and parameter.spec.default is None and not parameter.is_sent(fields):
+            if parameter.spec.type == "choice":
+                with contextlib.suppress(Refusal):
+                    parameter.put(reading)
+        for parameter in endpoint.parameters:
+            if parameter.is_missing(reading):
                 raise parameter.fault
 
     def error(self, refusal: Refusal) -> dict[str, Any]:
@@ -202,5 +207,7 @@ class DialectPlan:
             return Refusal(kind)
         concerns = endpoint.message.concerns if endpoint.message else {}
         named = concerns.get(receipt.concern) if receipt.concern else None
-        parameter = endpoint.parameter(named) if named else None
-        return parameter.fault if parameter else Refusal(kind, named or "request")
+        says = self.file.outcomes.concerns if self.file.outcomes else {}
+        if receipt.concern in says:
+            kind = says[receipt.concern]
+        return Refusal(kind, named or "request")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import codecs
 import zoneinfo
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from gateway.core.codes import ALPHABETS
 from gateway.core.messages import Concern
 from gateway.core.parts import PartsTable
 from gateway.mapping.answers import compile_answers
@@ -25,6 +26,18 @@ from gateway.mapping.values import Compiler, Value
 
 #: What answers may always refer to.
 _ALWAYS = ("base", "zone", "drawn")
+#: What they may refer to after some operation.
+_RESERVED = frozenset({*_ALWAYS, "parameter", *(each for op in OPERATIONS.values() for each in op.results)})
+#: Types of which there is one value, and those that are looked up before a request is read.
+_SINGLE = frozenset({"name", "record", "object", "list", "file"})
+_OUTSIDE = frozenset({"record", "file", "media"})
+#: Types of parameters that inputs of operations must be; of texts there are many.
+_INPUT_TYPES = {
+    **dict.fromkeys(("record", "list"), "record"),
+    **dict.fromkeys(("fields", "rows", "mailings"), "list"),
+    **dict.fromkeys(("offset", "limit", "message", "batch", "mailing", "attempts", "seconds"), "integer"),
+}
+_CHANNELS = ("sms", "viber", "flashcall")
 
 
 def compile_dialect(content: DialectFile, source: Source) -> tuple[DialectPlan, list[Problem]]:
@@ -45,18 +58,19 @@ class _DialectCompiler:
         self._compiler = compiler
         self._guards = guards
         parts = content.parts
+        self._reserved = frozenset({*_ALWAYS, *content.names, "figures", "parameter"})
         self._parts = PartsTable(parts.ascii, parts.unicode, frozenset(parts.double)) if parts else None
-        self._used: set[tuple[str, str]] = set()
+        self._used: set[tuple[int | None, str]] = set()
         self._files: dict[bytes, int] = {}
         self._media: set[bytes] = set()
-        self._ignored: set[bytes] = set()
-        self._known: set[bytes] = set()
 
     def compile(self) -> DialectPlan:
         content = self._content
-        common = self._parameters(content.parameters, ("parameters",))
+        common = self._parameters(content.parameters, ("parameters",), _RESERVED)
         endpoints = tuple(self._endpoints(common))
         self._check_names()
+        self._check_statuses()
+        self._check_concerns()
         callbacks = None
         if content.callbacks:
             callbacks = compile_callbacks(content.callbacks, self._guards, ("callbacks",), content.json_style)
@@ -65,8 +79,6 @@ class _DialectCompiler:
             source=self._source,
             places=tuple(Place.of(each, content.paths == "lenient") for each in content.at),
             endpoints=endpoints,
-            known=frozenset(self._known),
-            ignored=frozenset(self._ignored),
             media=tuple(self._media),
             file_limits=self._files,
             parts=self._parts,
@@ -79,14 +91,16 @@ class _DialectCompiler:
             used=frozenset(self._used),
         )
 
-    def _parameters(self, specs: Mapping[str, Parameter], where: Where) -> tuple[ParameterCheck, ...]:
+    def _parameters(
+        self, specs: Mapping[str, Parameter], where: Where, reserved: Collection[str]
+    ) -> tuple[ParameterCheck, ...]:
         for name, spec in specs.items():
-            raw = name.encode()
-            self._known.add(raw)
-            self._media |= {raw} if spec.type == "media" else set()
-            self._ignored |= {raw} if spec.ignored else set()
+            if spec.type == "media":
+                self._media.add(name.encode())
             if spec.type == "file":
-                self._files[raw] = spec.max or 0
+                self._files[name.encode()] = spec.max or 0
+            if name in reserved or name in self._reserved:
+                self._compiler.complain((*where, name), "in answers this name stands for something else")
             self._check_of(spec, (*where, name))
         return compile_parameters(specs, self._guards, where, self._content.limits.recipients, self._parts)
 
@@ -96,10 +110,15 @@ class _DialectCompiler:
             self._compiler.complain((*where, "of"), f"nothing is called '{spec.of}' here{did_you_mean(spec.of, known)}")
         if spec.type == "record" and self._content.errors.unknown is None:
             self._compiler.complain(where, "what is not there is the error 'unknown', which 'errors' does not have")
+        if spec.many and spec.type in _SINGLE:
+            self._compiler.complain((*where, "many"), f"'type: {spec.type}' is never 'many'")
         for kind in (spec.error, spec.too_long):
             if kind is not None and kind not in self._content.errors.named:
                 self._compiler.complain(where, f"no error '{kind}'{did_you_mean(kind, self._content.errors.named)}")
         for name, member in (spec.members or {}).items():
+            if member.type in _OUTSIDE:
+                text = f"'type: {member.type}' is a parameter of the request itself, not of an object in it"
+                self._compiler.complain((*where, "members", name), text)
             self._check_of(member, (*where, "members", name))
 
     def _endpoints(self, common: tuple[ParameterCheck, ...]) -> Iterable[EndpointPlan]:
@@ -107,13 +126,15 @@ class _DialectCompiler:
             where: Where = ("endpoints", i)
             # Each endpoint has its own parameters, and a name can be used in one and left over in another.
             self._compiler.used.clear()
-            plans = [*self._at_paths(endpoint, where, common)]
-            paths = {plan.path for plan in plans}
-            self._used |= {(path, name) for path in paths for name in self._compiler.used}
-            yield from plans
+            yield from self._at_paths(endpoint, where, common)
+            self._used |= {(i, name) for name in self._compiler.used}
 
     def _at_paths(self, endpoint: Endpoint, where: Where, common: tuple[ParameterCheck, ...]) -> Iterable[EndpointPlan]:
-        own = self._parameters(endpoint.parameters or {}, (*where, "parameters"))
+        for name in (endpoint.parameters or {}).keys() & self._content.parameters.keys():
+            self._compiler.complain((*where, "parameters", name), "it is among the dialect's own parameters too")
+        operation = OPERATIONS.get(endpoint.operation or "")
+        results = operation.results if operation else ()
+        own = self._parameters(endpoint.parameters or {}, (*where, "parameters"), results)
         specs = {**self._content.parameters, **(endpoint.parameters or {})}
         for path, methods in self._paths(endpoint, (*where, "on")).items():
             yield self._endpoint(endpoint, where, (path, methods), (*common, *own), specs)
@@ -122,11 +143,12 @@ class _DialectCompiler:
         paths: dict[str, set[str]] = {}
         lenient = self._content.paths == "lenient"
         for i, line in enumerate(endpoint.on):
-            method, _, path = line.partition(" ")
-            if not method.isupper() or not path.startswith("/"):
+            named, _, path = line.partition(" ")
+            methods = named.split("|")
+            if not all(each.isalpha() and each.isupper() for each in methods) or not path.startswith("/"):
                 self._compiler.complain((*where, i), "an endpoint is written 'METHOD /path'")
             path = lenient_path(path) if lenient else path
-            paths.setdefault(path, set()).update(() if method == "ANY" else (method,))
+            paths.setdefault(path, set()).update(() if methods == ["ANY"] else methods)
         return paths
 
     def _endpoint(
@@ -152,15 +174,18 @@ class _DialectCompiler:
             refuse=endpoint.refuse,
             operation=endpoint.operation,
             parameters=parameters,
+            records=tuple(each for each in parameters if each.spec.type == "record"),
+            known=frozenset(each.raw for each in parameters),
+            ignored=frozenset(each.raw for each in parameters if each.spec.ignored),
             message=self._message(endpoint, (*where, "message"), inside),
             mailing=self._mailing(endpoint, (*where, "mailing"), inside, specs),
-            code=self._code(endpoint, (*where, "code"), inside),
-            input=self._input(endpoint, (*where, "input"), inside),
+            draw=self._draw(endpoint, (*where, "draw"), inside),
+            input=self._input(endpoint, (*where, "input"), inside, specs),
             input_names={name: _parameter_of(tree) for name, tree in endpoint.input.items()},
             answers=compile_answers(
                 endpoint.answers, self._compiler, (*where, "answers"), known, self._content.json_style
             ),
-            origin=str(self._source.origin(where)),
+            origin=self._source.origin(where),
         )
 
     def _of_the_account(self) -> Iterable[str]:
@@ -173,6 +198,7 @@ class _DialectCompiler:
         if endpoint.message is None:
             return None
         trees = endpoint.message.model_dump()
+        self._check_literals(trees, where)
         then = trees.pop("then")
         following = FollowUpPlan(self._values(then, (*where, "then"), names)) if then else None
         values = self._values(trees, where, names)
@@ -187,8 +213,10 @@ class _DialectCompiler:
         if endpoint.mailing is None:
             return None
         trees = endpoint.mailing.model_dump()
+        self._check_literals(trees, where)
         recipients, recipient = trees.pop("recipients"), trees.pop("recipient") or {}
-        of_entries = specs.get(_parameter_of(endpoint.input.get("mailings"))) if endpoint.mailing else None
+        problem, personal = trees.pop("problem"), trees.pop("personal")
+        of_entries = specs.get(_parameter_of(endpoint.input.get("mailings")))
         members = of_entries.members if of_entries else None
         inside = frozenset(each for n, spec in (members or {}).items() for each in known_names(n, spec))
         listed = (members or {}).get(_parameter_of(recipients))
@@ -196,26 +224,57 @@ class _DialectCompiler:
         known = inside or names
         return MailingPlan(
             self._values(trees, where, known),
+            self._compiler.value(problem, (*where, "problem"), self._error_names()) if problem else None,
+            self._compiler.value(personal, (*where, "personal"), known) if personal is not None else None,
             self._compiler.value(recipients, (*where, "recipients"), known) if recipients else None,
             self._values(recipient, (*where, "recipient"), entries),
         )
 
-    def _code(self, endpoint: Endpoint, where: Where, names: frozenset[str]) -> CodePlan | None:
-        if endpoint.code is None:
-            return None
-        return CodePlan(**self._values(endpoint.code.model_dump(), where, names))
+    def _check_literals(self, trees: Mapping[str, Any], where: Where) -> None:
+        """What stands there as it is must be something that messages can have."""
+        channel, ttl = trees.get("channel"), trees.get("ttl")
+        if _is_literal(channel) and channel not in _CHANNELS:
+            self._compiler.complain((*where, "channel"), f"one of {', '.join(_CHANNELS)}")
+        if _is_literal(ttl) and not isinstance(ttl, int):
+            self._compiler.complain((*where, "ttl"), "it is a number of seconds")
 
-    def _input(self, endpoint: Endpoint, where: Where, names: frozenset[str]) -> dict[str, Value]:
+    def _draw(self, endpoint: Endpoint, where: Where, names: frozenset[str]) -> CodePlan | None:
+        if endpoint.draw is None:
+            return None
+        alphabet = endpoint.draw.alphabet
+        if isinstance(alphabet, str) and not alphabet.startswith("$") and alphabet not in ALPHABETS:
+            self._compiler.complain((*where, "alphabet"), f"one of {', '.join(ALPHABETS)}")
+        return CodePlan(**self._values(endpoint.draw.model_dump(), where, names))
+
+    def _input(
+        self, endpoint: Endpoint, where: Where, names: frozenset[str], specs: Mapping[str, Parameter]
+    ) -> dict[str, Value]:
         operation = OPERATIONS.get(endpoint.operation or "")
         needed, optional = (operation.inputs, operation.optional) if operation else ((), ())
         for name in set(needed) - endpoint.input.keys():
             self._compiler.complain(where, f"operation '{endpoint.operation}' needs '{name}'")
-        for name in endpoint.input.keys() - {*needed, *optional}:
-            self._compiler.complain((*where, name), f"the operation has no '{name}'{did_you_mean(name, needed)}")
-        kind = endpoint.input.get("kind")
-        if "kind" in needed and kind not in RECORDS:
-            self._compiler.complain((*where, "kind"), f"one of {', '.join(RECORDS)}")
+        for name, tree in endpoint.input.items():
+            if name not in (*needed, *optional):
+                known = (*needed, *optional)
+                self._compiler.complain((*where, name), f"the operation has no '{name}'{did_you_mean(name, known)}")
+            self._check_input(name, tree, endpoint.input.get("kind"), (*where, name), specs)
+        if operation and operation.may_be_unknown and self._content.errors.unknown is None:
+            text = "what is not there is the error 'unknown', which 'errors' does not have"
+            self._compiler.complain((*where[:-1], "operation"), text)
         return self._values(endpoint.input, where, names)
+
+    def _check_input(self, name: str, tree: Any, kind: Any, where: Where, specs: Mapping[str, Parameter]) -> None:
+        if name == "kind" and not (isinstance(kind, str) and kind in RECORDS):
+            self._compiler.complain(where, f"one of {', '.join(RECORDS)}")
+        if name == "channel" and (not isinstance(tree, str) or tree not in _CHANNELS):
+            self._compiler.complain(where, f"one of {', '.join(_CHANNELS)}")
+        wanted = _INPUT_TYPES.get(name)
+        if wanted is None or (wanted == "integer" and type(tree) is int):
+            return
+        spec = specs.get(str(tree).removeprefix("$")) if isinstance(tree, str) and tree.startswith("$") else None
+        of_kind = name != "record" or spec is None or spec.of == kind
+        if spec is None or spec.type != wanted or not of_kind:
+            self._compiler.complain(where, f"it is a parameter of 'type: {wanted}'{'' if of_kind else f' of {kind}'}")
 
     def _check_names(self) -> None:
         content, names = self._content, frozenset(self._content.parameters)
@@ -228,9 +287,9 @@ class _DialectCompiler:
         if content.charset:
             self._common_name(content.charset.parameter, ("charset", "parameter"), names)
             self._check_codecs(content.charset.parameter, content.charset.default)
-        reserved = {*_ALWAYS, *self._of_the_account(), *(each for op in OPERATIONS.values() for each in op.results)}
-        for name in names & reserved:
-            self._compiler.complain(("parameters", name), "in answers this name stands for something else")
+        for i, name in enumerate(content.names):
+            if name in _RESERVED or name in COLLECTIONS:
+                self._compiler.complain(("names", i), "in answers this name stands for something else")
         try:
             zoneinfo.ZoneInfo(content.zone)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
@@ -238,7 +297,7 @@ class _DialectCompiler:
 
     def _common_name(self, name: str, where: Where, names: frozenset[str]) -> None:
         self._compiler.known_name(name, where, names)
-        self._used.add(("", name))
+        self._used.add((None, name))
 
     def _check_codecs(self, parameter: str, default: str) -> None:
         declared = self._content.parameters.get(parameter)
@@ -262,6 +321,21 @@ class _DialectCompiler:
         for kind, tree in errors.named.items():
             yield kind, tree, ("errors", "named", kind)
 
+    def _check_concerns(self) -> None:
+        outcomes, named = self._content.outcomes, self._content.errors.named
+        for part, kind in (outcomes.concerns if outcomes else {}).items():
+            if kind not in named:
+                self._compiler.complain(("outcomes", "concerns", part), f"no error '{kind}'{did_you_mean(kind, named)}")
+
+    def _check_statuses(self) -> None:
+        """Where answers have an error's status, it is one of HTTP."""
+        if not any(answer.status == "$error.status" for answer in self._content.error_answers):
+            return
+        for _, tree, where in self._errors():
+            status = tree.get("status")
+            if not isinstance(status, int) or not 200 <= status <= 599:
+                self._compiler.complain(where, "its 'status' is no HTTP status")
+
     def _error(self, tree: Mapping[str, Any], where: Where) -> dict[str, Evaluate]:
         return {
             name: self._compiler.value(each, (*where, name), ("parameter",)).evaluate for name, each in tree.items()
@@ -273,9 +347,14 @@ class _DialectCompiler:
         return frozenset({"parameter", "base", *(f"error.{name}" for name in common)})
 
 
+def _is_literal(tree: Any) -> bool:
+    return tree is not None and not isinstance(tree, dict) and not (isinstance(tree, str) and tree.startswith("$"))
+
+
 def _parameter_of(tree: Any) -> str:
     """The parameter that a reference names, also one to a part of it; nothing for what is no reference."""
-    return tree.removeprefix("$").partition(".")[0] if isinstance(tree, str) else ""
+    is_reference = isinstance(tree, str) and tree.startswith("$")
+    return str(tree).removeprefix("$").partition(".")[0] if is_reference else ""
 
 
 def _members(spec: Parameter | None) -> Iterable[tuple[str, Parameter]]:

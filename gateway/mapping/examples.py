@@ -8,6 +8,7 @@ import zoneinfo
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from gateway.core.codes import ALPHABETS
 from gateway.errors import Refusal
 from gateway.mapping.accounts import Account, Identities, Identity, name_tables, token_digest
 from gateway.mapping.answers import Answer
@@ -17,7 +18,7 @@ from gateway.mapping.exchange import Exchange, FindPicture, fields_of
 from gateway.mapping.functions import flat
 from gateway.mapping.otp import compile_rules
 from gateway.mapping.schema.dialect import Example
-from gateway.mapping.source import Problem, Where
+from gateway.mapping.source import Origin, Problem, Where
 from gateway.mapping.upstream import UpstreamPlan
 from gateway.wire.raw_http import NO_HOST, NotHttp, Request, read_request
 
@@ -34,16 +35,33 @@ def failed_examples(plan: DialectPlan, upstream: UpstreamPlan) -> Iterator[Probl
     if problems:
         yield from problems
         return
+    shown: set[Origin] = set()
     for i, example in enumerate(plan.file.examples):
-        where: Where = ("examples", i)
-        try:
-            for each in _under_each_base(plan, example):
-                yield from _differences(plan, upstream, account, each, where)
-        except NotHttp as error:
-            yield plan.source.problem((*where, "request"), f"example '{example.name}': no HTTP request: {error}")
-        except Exception as error:  # noqa: BLE001 a file can hold what fits no answer; it is told, not raised
-            text = f"example '{example.name}' can't be worked: {type(error).__name__}: {error}"
-            yield plan.source.problem(where, text)
+        yield from _worked(plan, upstream, account, example, ("examples", i), shown)
+    yield from _not_shown(plan, shown)
+
+
+def _worked(
+    plan: DialectPlan, upstream: UpstreamPlan, account: Account, example: Example, where: Where, shown: set[Origin]
+) -> Iterator[Problem]:
+    if _BASE in example.request and not plan.file.bases:
+        yield plan.source.problem((*where, "request"), f"there are no bases for '{_BASE}' to stand for")
+    try:
+        for each in _under_each_base(plan, example):
+            yield from _differences(plan, upstream, account, each, where, shown)
+    except NotHttp as error:
+        yield plan.source.problem((*where, "request"), f"example '{example.name}': no HTTP request: {error}")
+    except Exception as error:  # noqa: BLE001 a file can hold what fits no answer; it is told, not raised
+        text = f"example '{example.name}' can't be worked: {type(error).__name__}: {error}"
+        yield plan.source.problem(where, text)
+
+
+def _not_shown(plan: DialectPlan, shown: set[Origin]) -> Iterator[Problem]:
+    """An endpoint that no example shows answered with success may fail on its first request."""
+    for endpoint in plan.endpoints:
+        if endpoint.operation and endpoint.origin not in shown:
+            shown.add(endpoint.origin)
+            yield Problem(endpoint.origin, f"no example shows '{endpoint.path}' answered with success")
 
 
 def run(
@@ -72,7 +90,7 @@ def understand(exchange: Exchange, picture: FindPicture, records: Records = _NO_
     exchange.check(picture, records)
     for name in exchange.uploads:
         exchange.keep(name, *EXAMPLE_PICTURE)
-    exchange.build(0, example_ids(), lambda alphabet, length: "1" * length)
+    exchange.build(0, example_ids(), lambda alphabet, length: ALPHABETS[alphabet][0] * length)
     if exchange.dialect.file.numbered:
         exchange.number(1)
 
@@ -105,7 +123,7 @@ def _records(plan: DialectPlan) -> Records:
 
 def _under_each_base(plan: DialectPlan, example: Example) -> Iterator[Example]:
     """An example with ``{base}`` in its request is one for each of the bases."""
-    if _BASE not in example.request:
+    if _BASE not in example.request or not plan.file.bases:
         yield example
         return
     for base in plan.file.bases.values():
@@ -126,12 +144,14 @@ def _as_sent(example: Example) -> bytes:
 
 
 def _differences(
-    plan: DialectPlan, upstream: UpstreamPlan, account: Account, example: Example, where: Where
+    plan: DialectPlan, upstream: UpstreamPlan, account: Account, example: Example, where: Where, shown: set[Origin]
 ) -> Iterator[Problem]:
     known = {each.encode(): address for each, address in plan.file.example_account.pictures.items()}
     identities, request = _identities(plan, account), _request(plan, example)
     results = _results(example.results)
     exchange, answer = run(plan, identities, request, known.get, _records(plan), results)
+    if exchange.refusal is None and exchange.endpoint is not None:
+        shown.add(exchange.endpoint.origin)
     items = [upstream.item(message, account, now=0) for message in exchange.messages]
     if items != example.items:
         yield plan.source.problem((*where, "items"), f"example '{example.name}': the items are {items}")

@@ -14,7 +14,6 @@ from gateway.mapping.answers import Answer
 from gateway.mapping.bindings import Draw
 from gateway.mapping.conversions import Means, Records, Upload
 from gateway.mapping.dialect import DialectPlan, EndpointPlan
-from gateway.mapping.functions import flat
 from gateway.wire.forms import Fields, TooManyFields, read_fields
 from gateway.wire.multipart import FilePlan, TooLarge
 from gateway.wire.raw_http import Request
@@ -71,12 +70,8 @@ class Exchange:
         """Kind and number of what the request names of what is kept for the account."""
         assert self.endpoint is not None
         assert self.fields is not None
-        wanted = [(each, self.fields.last(each.raw)) for each in self.endpoint.parameters if each.spec.of]
-        return [
-            (each.spec.of or "", int(raw))
-            for each, raw in wanted
-            if each.spec.type == "record" and raw and raw.isdigit() and len(raw) <= _NUMBER_DIGITS
-        ]
+        wanted = [(each.spec.of or "", self.fields.last(each.raw)) for each in self.endpoint.records]
+        return [(kind, int(raw)) for kind, raw in wanted if raw and raw.isdigit() and len(raw) <= _NUMBER_DIGITS]
 
     @property
     def uploads(self) -> dict[str, Upload]:
@@ -89,9 +84,7 @@ class Exchange:
         assert self.fields is not None
         assert self.identity is not None
         identity = self.identity
-        self.values = {"base": self.base, "zone": identity.zone}
-        self.values.update({name: [*table.values()] for name, table in identity.names.items()})
-        self.values.update(flat("figures", identity.figures))
+        self.values = {"base": self.base, **identity.known}
         means = Means(picture, records, identity.names, identity.zone)
         self.dialect.check(self.endpoint, self.fields, means, self.values)
 
@@ -104,8 +97,8 @@ class Exchange:
         """Build the messages of checked parameters. Raises ``Refusal``."""
         assert self.endpoint is not None
         assert self.identity is not None
-        if self.endpoint.code:
-            self.values["drawn"] = self.endpoint.code.draw(self.values, draw)
+        if self.endpoint.draw:
+            self.values["drawn"] = self.endpoint.draw.draw(self.values, draw)
         if self.endpoint.message:
             account, name = self.identity.account, self.dialect.name
             self.messages, self.follow_ups = self.endpoint.message.build(self.values, account, name, now, new_id)
@@ -123,8 +116,10 @@ class Exchange:
         return {"sent.parts": counted[0], "sent.length": counted[1]}
 
     def number(self, first: int) -> None:
-        """Give the messages their integer ids, counting up."""
+        """Give the messages their integer ids, counting up; what follows one belongs to it."""
         self.messages = [replace(each, number=first + i) for i, each in enumerate(self.messages)]
+        numbers = {each.id: each.number for each in self.messages}
+        self.follow_ups = [replace(each, batch=numbers[each.follows or ""]) for each in self.follow_ups]
 
     @property
     def input(self) -> dict[str, Any]:

@@ -67,7 +67,8 @@ def each(name: str, element: str, fields: Iterable[str], make: Callable[[Scope],
     keys = [(field, f"{element}.{field}") for field in fields]
 
     def evaluate(scope: Scope) -> list[Any]:
-        return [make({**scope, **_known(member, keys)}) for member in scope.get(name) or ()]
+        made = (make({**scope, **_known(member, keys)}) for member in scope.get(name) or ())
+        return [each for each in made if each is not None]
 
     return evaluate
 

@@ -6,12 +6,12 @@ The operations themselves are code; here is only how files speak of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 #: What can be kept for an account under a number, and what is known of each kind.
 RECORDS: Mapping[str, tuple[str, ...]] = {
-    "text": ("text", "channel", "sender", "sender_id", "name", "due_at", "parts"),
-    "viber_text": ("text", "channel", "sender", "sender_id", "name", "due_at"),
+    "text": ("text", "channel", "sender", "sender_id", "title", "name", "due_at", "parts"),
+    "viber_text": ("text", "channel", "sender", "sender_id", "title", "name", "due_at"),
     "password": ("alphabet", "length"),
     "list": ("name",),
 }
@@ -42,11 +42,15 @@ NAME_FIELDS = ("id", "name", "title")
 
 @dataclass(frozen=True, slots=True)
 class OperationSpec:
-    """``inputs`` that must be there, those that may be, and what answers may refer to."""
+    """``inputs`` that must be there, those that may be, and what answers may refer to.
+
+    ``may_be_unknown``: what it is asked for may not be there.
+    """
 
     inputs: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
-    results: tuple[str, ...] = field(default=())
+    results: tuple[str, ...] = ()
+    may_be_unknown: bool = False
 
 
 def _object(name: str, *fields: str) -> tuple[str, ...]:
@@ -61,8 +65,10 @@ OPERATIONS: Mapping[str, OperationSpec] = {
     "answer": OperationSpec(),
     "send": OperationSpec(results=_SENT),
     "send_code": OperationSpec(("code", "attempts", "seconds"), results=(*_SENT, "call.id")),
-    "confirm_code": OperationSpec(("id", "phone", "code"), results=_object("confirmed", "at", "tries")),
-    "status": OperationSpec(("message",), results=_FOUND),
+    "confirm_code": OperationSpec(
+        ("id", "phone", "code"), (), _object("confirmed", "at", "tries"), may_be_unknown=True
+    ),
+    "status": OperationSpec(("message",), results=_FOUND, may_be_unknown=True),
     "create": OperationSpec(("kind",), _FIELDS, _object("record", *_ANY_RECORD)),
     "edit": OperationSpec(("kind", "record"), _FIELDS),
     "remove": OperationSpec(("kind", "record")),
@@ -72,12 +78,12 @@ OPERATIONS: Mapping[str, OperationSpec] = {
         results=("problems", *_object("imported", "inserted", "updated", "invalid")),
     ),
     "create_mailing": OperationSpec(("list",), ("confirmed",), _object("mailing", *_MAILING)),
-    "confirm_mailing": OperationSpec(("mailing",)),
+    "confirm_mailing": OperationSpec(("mailing", "channel"), may_be_unknown=True),
     "mailings": OperationSpec(("channel",), _PAGE, ("mailings",)),
-    "mailing": OperationSpec(("mailing",), results=_object("mailing", *_MAILING)),
-    "deliveries": OperationSpec(("batch",), _PAGE, ("deliveries",)),
+    "mailing": OperationSpec(("mailing", "channel"), results=_object("mailing", *_MAILING), may_be_unknown=True),
+    "deliveries": OperationSpec(("batch", "channel"), _PAGE, ("deliveries",), may_be_unknown=True),
     "send_bulk": OperationSpec(("mailings",), ("callback",), ("bulk.id",)),
-    "bulk_status": OperationSpec(("bulk",), results=("mailings",)),
-    "replies": OperationSpec(("batch",), results=("replies",)),
+    "bulk_status": OperationSpec(("bulk",), results=("mailings",), may_be_unknown=True),
+    "replies": OperationSpec(("batch",), results=("replies",), may_be_unknown=True),
     "mark_read": OperationSpec(("replies",), results=("marked.count",)),
 }

@@ -42,7 +42,13 @@ class ParameterCheck:
 
     def is_sent(self, fields: Fields) -> bool:
         """Whether the request has it at all."""
-        return fields.last(self.raw) is not None or (bool(self.members) and fields.tree(self.raw) is not None)
+        return fields.has_tree(self.raw) if self.members else fields.last(self.raw) is not None
+
+    def is_missing(self, reading: Reading) -> bool:
+        """Whether it is required and not there, as far as that can be told before it is read."""
+        if self.spec.default is not None or self.is_sent(reading.fields):
+            return False
+        return self.required(reading.values, reading.fields)
 
     def put(self, reading: Reading) -> None:
         """Put its value, or its default, among the values. Raises ``Refusal`` with the parameter's name."""
@@ -52,7 +58,7 @@ class ParameterCheck:
         value = reading.values[self.name] = self.read(reading)
         if value is not None and self.spec.type in _KNOWN_BY_PARTS:
             reading.values.update(flat(self.name, value))
-        if any(holds(reading.values, reading.fields) for holds in self.wrong_when):
+        if self.wrong_when and any(holds(reading.values, reading.fields) for holds in self.wrong_when):
             raise self.fault
 
     def read(self, reading: Reading) -> Any:
@@ -80,11 +86,20 @@ class ParameterCheck:
 
     def _absent(self, reading: Reading) -> Any:
         is_required = self.required(reading.values, reading.fields)
-        if is_required and self.spec.type == "name" and self.spec.default is not None:
-            return self._converted(str(self.spec.default).encode(), reading)
+        if self.spec.type == "name" and self.spec.default is not None:
+            return self._by_default(reading, is_required)
         if is_required:
             raise self.fault
-        return None if self.spec.type == "name" else self.spec.default
+        return self.spec.default
+
+    def _by_default(self, reading: Reading, is_required: bool) -> Any:
+        """The entry that stands for none; an account need not have it, unless one is required."""
+        try:
+            return self.convert(str(self.spec.default).encode(), reading)
+        except ValueError as error:
+            if is_required:
+                raise self.fault from error
+            return None
 
     def _converted(self, sent: Any, reading: Reading) -> Any:
         try:
@@ -147,7 +162,7 @@ class _Making:
             convert=self._converter(name, spec, where, members),
             applies=self.compiler.guard(spec.only, (*where, "only"), self.names),
             required=_requirement(spec, self.compiler, where, self.names),
-            never_required=spec.required is False and not members and not spec.wrong_when,
+            never_required=spec.required is False and not members and not spec.wrong_when and spec.type != "name",
             recipients=self.recipients,
             wrong_when=tuple(
                 self.compiler.guard(guard, (*where, "wrong_when", i), self.names)
@@ -199,7 +214,7 @@ def _list(spec: Parameter, members: Sequence[ParameterCheck]) -> Convert:
     def convert(tree: Any, reading: Reading) -> list[Any]:
         if not isinstance(tree, list) or (spec.max is not None and len(tree) > spec.max):
             raise ValueError
-        return [_entry(each, reading) for each in tree]
+        return [None if each is None else _entry(each, reading) for each in tree]
 
     def _entry(tree: Any, reading: Reading) -> Any:
         inner = reading.within(_entry_fields(tree, bare))
@@ -208,7 +223,7 @@ def _list(spec: Parameter, members: Sequence[ParameterCheck]) -> Convert:
                 member.put(inner)
         except Refusal as refusal:
             if not spec.partial:
-                raise
+                raise ValueError from refusal
             return Faulty(refusal, inner.values)
         return inner.values
 

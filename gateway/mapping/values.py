@@ -7,7 +7,7 @@ Nothing else: no expressions, so a file can't loop, run away or reach what it wa
   ``$value`` instead of a rest, that; with ``$key`` too, an object
 - ``{$first: [a, b]}``: the first value that is there
 - ``{$when: {name: value}, ...}``: the rest of the mapping if the guard holds, else nothing
-- ``{$case: value, of: {word: value}, else: value}``: what stands for a value
+- ``{$case: value, is: {word: value}, else: value}``: what stands for a value
 - ``{$replace: text, what: part, by: value}``: a text with another part
 - ``{$time: moment, as: format}``: a time as strftime writes it in the account's zone, or ``epoch`` for seconds
 - ``{$text: value}`` and ``{$integer: value}``: a number as text, digits as a number
@@ -43,11 +43,18 @@ _NO_FIELDS = Fields({})
 #: By name, the keys that go with it, those that may be missing in brackets.
 _WITH = {
     "$first": (),
-    "$case": ("of", "[else]"),
+    "$case": ("is", "[else]"),
     "$replace": ("what", "by"),
     "$time": ("as",),
     "$text": (),
     "$integer": (),
+}
+#: Of which Python type what stands under a key must be, and how people call that.
+_SHAPES = {
+    "$first": ("$first", list, "a list"),
+    "$case": ("is", dict, "a mapping"),
+    "$replace": ("what", str, "a text"),
+    "$time": ("as", str, "a text"),
 }
 FUNCTIONS = ("$each", "$when", *_WITH)
 #: What is known of a member of a collection.
@@ -160,7 +167,7 @@ class Compiler:
             return self._tree(tree.get(key), (*where, key), known, path)
 
         if name == "$case":
-            table = {str(key): self._tree(each, (*where, "of", key), known, path) for key, each in tree["of"].items()}
+            table = {str(key): self._tree(each, (*where, "is", key), known, path) for key, each in tree["is"].items()}
             return functions.case(inner(name), table, inner("else"))
         if name == "$replace":
             return functions.replaced(inner(name), tree["what"], inner("by"))
@@ -176,12 +183,12 @@ class Compiler:
         needed = {name, *(key for key in _WITH[name] if not key.startswith("["))}
         allowed = needed | {key.strip("[]") for key in _WITH[name]}
         if not needed <= tree.keys() <= allowed:
-            self.complain((*where, name), f"'{name}' goes with {', '.join(_WITH[name]) or 'nothing else'}")
+            keys = ", ".join(f"'{key}'" for key in _WITH[name]).replace("[", "").replace("]", "")
+            self.complain((*where, name), f"'{name}' goes with {keys or 'nothing else'}")
             return False
-        shape = {"$first": (name, list), "$case": ("of", dict), "$replace": ("what", str), "$time": ("as", str)}
-        key, kind = shape.get(name, (name, object))
+        key, kind, word = _SHAPES.get(name, (name, object, ""))
         if not isinstance(tree[key], kind):
-            self.complain((*where, key), f"'{key}' is no {kind.__name__} here")
+            self.complain((*where, key), f"'{key}' is {word} here")
             return False
         return True
 
@@ -201,19 +208,37 @@ class Compiler:
         self.known_name(name, (*where, "$each"), known)
         element, fields = self._collections[name]
         inner = known | {f"{element}.{field}" for field in fields}
-        if "$value" in tree and "$key" not in tree:
-            return functions.each(name, element, fields, self._tree(tree["$value"], (*where, "$value"), inner, path))
-        if "$key" in tree:
-            key = self._tree(tree["$key"], (*where, "$key"), inner, path)
-            value = self._tree(tree.get("$value"), (*where, "$value"), inner, path)
-            pairs = functions.each(name, element, fields, lambda scope: (str(key(scope)), value(scope)))
-            return functions.keyed(pairs)
-        body = {key: value for key, value in tree.items() if key != "$each"}
+        rest = tree.keys() - {"$each"}
+        if rest & {"$key", "$value"}:
+            return self._each_value(tree, where, inner, path, (name, element, fields))
+        if any(str(key).startswith("$") for key in rest):
+            self.complain((*where, "$each"), "'$each' goes with no other function: put that under a '$value'")
+        body = {key: tree[key] for key in tree if key in rest}
         return functions.each(name, element, fields, self._mapping(body, where, inner, path))
+
+    def _each_value(
+        self,
+        tree: dict[str, Any],
+        where: Where,
+        known: frozenset[str],
+        path: Where,
+        over: tuple[str, str, tuple[str, ...]],
+    ) -> Evaluate:
+        """A list of values, or an object of keys and values."""
+        if tree.keys() - {"$each", "$key"} != {"$value"}:
+            self.complain((*where, "$each"), "'$each' goes with a '$value', or a '$key' and a '$value', or a rest")
+        value = self._tree(tree.get("$value"), (*where, "$value"), known, path)
+        if "$key" not in tree:
+            return functions.each(*over, value)
+        key = self._tree(tree["$key"], (*where, "$key"), known, path)
+        return functions.keyed(functions.each(*over, lambda scope: (str(key(scope)), value(scope))))
 
     def guard(self, tree: Mapping[str, Any] | None, where: Where, known: Iterable[str]) -> Holds:
         """Compile a guard over checked values; presence is looked up in the raw fields too."""
         names = frozenset(known)
+        if tree is not None and not isinstance(tree, Mapping):
+            self.complain(where, "a guard is a mapping, such as {name: value}")
+            return lambda scope, fields: False
         for name in tree or {}:
             self.known_name(name, (*where, name), names)
         tests = [_test(name, wanted) for name, wanted in (tree or {}).items()]

@@ -31,6 +31,11 @@ class Backlog:
         return len(self._waiting)
 
     @property
+    def held(self) -> int:
+        """How many messages are in memory in any way."""
+        return len(self._known)
+
+    @property
     def full(self) -> bool:
         """Whether new messages stay on disk for now, behind those that wait there already."""
         return self.overflowed or self.crowded
@@ -38,7 +43,7 @@ class Backlog:
     @property
     def crowded(self) -> bool:
         """Whether memory holds as many messages as it may."""
-        return len(self._known) >= self.room
+        return self.held >= self.room
 
     @property
     def wants_more(self) -> bool:

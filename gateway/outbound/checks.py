@@ -24,7 +24,8 @@ def first_check(message: Message, account: Account, now: int) -> int | None:
 
 def last_check(message: Message, account: Account) -> int | None:
     """When to look last at a message; ``None`` when nobody wants to know."""
-    wanted = message.report and message.dialect in account.told
+    # Whoever gave a message a number asks by it, whatever is configured now.
+    wanted = message.number is not None or (message.report and message.dialect in account.told)
     return watched_until(message, account) if wanted else None
 
 

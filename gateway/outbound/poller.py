@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Sequence
 from typing import TypeGuard
 
 import structlog
@@ -60,6 +61,14 @@ class Poller:
                 task.cancel()
             await asyncio.gather(*self._reading.values(), return_exceptions=True)
             await self._client.aclose()
+
+    async def ask(self, checks: Sequence[Check]) -> None:
+        """Ask about these messages now, ahead of all others."""
+        for check in checks:
+            if check.id not in self._reading:
+                await self._look(check)
+        asked = [self._reading[check.id] for check in checks if check.id in self._reading]
+        await asyncio.gather(*asked, return_exceptions=True)
 
     async def _step(self) -> None:
         try:

@@ -73,9 +73,11 @@ class Sender:
         self._changed = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0
+        self._started_at = 0
 
     async def start(self) -> None:
         """Take up what an earlier run left on disk, and begin."""
+        self._started_at = now_ms()
         self._backlog.stayed_on_disk()
         await self._refill()
         self._runner = asyncio.create_task(self._run())
@@ -135,8 +137,9 @@ class Sender:
 
     @property
     def busy(self) -> bool:
-        """Whether as many messages wait as a few calls take."""
-        return len(self._backlog) > _BUSY_CALLS * self._settings.messages_per_call
+        """Whether it has as many messages as a few calls take; single ones are to find room behind them."""
+        few_calls = _BUSY_CALLS * self._settings.messages_per_call
+        return self._backlog.held > min(few_calls, self._backlog.room // _BUSY_CALLS)
 
     def hold(self, messages: Sequence[Message]) -> None:
         """Stored messages that are due later: they stay on disk until then."""
@@ -229,7 +232,11 @@ class Sender:
             log.error("what waits on disk can't be read yet", smsbat=self.name, error=str(error))
             self._wake_after(RETRY_DELAY)
         finally:
-            pending = [Pending(message, self._account_of(message), maybe_out=True) for message in found.messages]
+            # What was not due before this run can't have been in a call of an earlier one.
+            pending = [
+                Pending(message, self._account_of(message), maybe_out=message.due_at < self._started_at)
+                for message in found.messages
+            ]
             self._backlog.end_refill(pending, found.exhausted)
         self._changed.set()
 

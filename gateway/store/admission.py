@@ -7,23 +7,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Executable, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Executable, delete, insert, select, update
 
 from gateway.core.messages import Message, State
 from gateway.mapping.schema.accounts import RateSection
-from gateway.store.tables import media, messages, rates, repeats
+from gateway.store.media import extend_picture
+from gateway.store.tables import messages, rates, repeats
 from gateway.store.writer import Rows
 
 #: Numbers asked for in one statement: below every database's limit of bound values.
 _CHUNK = 500
 #: A message in one of these states is over and was not sent: sending it again is no repeat.
 _UNSENT = [State.REFUSED.value, State.WITHDRAWN.value, State.EXPIRED.value]
-_EXTEND = (
-    update(media)
-    .where(media.c.id == bindparam("_id"), media.c.account == bindparam("_account"))
-    .where(media.c.needed_until < bindparam("_until"))
-    .values(needed_until=bindparam("_until"))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,24 +112,17 @@ class Admission:
         rate, account, now = self.terms.rate, self._first.account, self._first.accepted_at
         if rate is None or not count:
             return True
-        row = connection.execute(select(rates).where(rates.c.account == account)).first()
-        passed = max(0, now - row.at) / 1000 if row else 0.0
-        level = max(0.0, row.level - passed * rate.per_second) if row else 0.0
+        level = _level(connection, account, rate, now)
         if level > rate.burst - 1:
             return False
-        values = {"level": level + count, "at": now}
-        if row is None:
-            connection.execute(insert(rates).values(account=account, **values))
-        else:
-            connection.execute(update(rates).where(rates.c.account == account).values(**values))
+        _set_level(connection, account, level + count, now)
         return True
 
     def _keep_pictures(self, connection: Connection) -> None:
         """What these messages show must last as long as they do."""
         until = max(message.expires_at for message in self.submission)
-        shown = [{"_id": each, "_account": self._first.account, "_until": until} for each in self.terms.pictures]
-        if shown:
-            connection.execute(_EXTEND, shown)
+        for picture in self.terms.pictures:
+            extend_picture(connection, picture, self._first.account, until)
 
     def _remember_repeats(self, connection: Connection, fresh: Mapping[str, str]) -> None:
         of_this = (repeats.c.account == self._first.account, repeats.c.reference == self._first.reference)
@@ -145,6 +133,28 @@ class Admission:
         rows = [{**common, "key": key, "message": each, "until": until} for key, each in fresh.items()]
         if rows:
             connection.execute(insert(repeats), rows)
+
+
+def room_at_rate(connection: Connection, account: str, rate: RateSection, now: int, most: int) -> int:
+    """How many messages of a mailing may go out now, ``most`` at once; they are taken from the account's allowance."""
+    level = _level(connection, account, rate, now)
+    room = max(0, min(most, int(rate.burst - level)))
+    if room:
+        _set_level(connection, account, level + room, now)
+    return room
+
+
+def _level(connection: Connection, account: str, rate: RateSection, now: int) -> float:
+    """How many messages are still to be worked off at an account's rate."""
+    row = connection.execute(select(rates).where(rates.c.account == account)).first()
+    passed = max(0, now - row.at) / 1000 if row else 0.0
+    return max(0.0, row.level - passed * rate.per_second) if row else 0.0
+
+
+def _set_level(connection: Connection, account: str, level: float, now: int) -> None:
+    values = {"level": level, "at": now}
+    if connection.execute(update(rates).where(rates.c.account == account).values(**values)).rowcount == 0:
+        connection.execute(insert(rates).values(account=account, **values))
 
 
 def _chunks(values: Sequence[str]) -> Iterator[list[str]]:

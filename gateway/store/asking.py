@@ -1,21 +1,22 @@
 """What clients ask of what they sent: one message, all of a mailing, replies.
 
-Who asks is told the end of a message only after it was seen as sent once, so that asking writes down when that was.
+Who asks is told the end of a message only after it was seen as sent once, so that asking writes down that it was.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Executable, Row, Select, or_, select, update
 
 from gateway.core.lifecycle import Status, stage
 from gateway.core.messages import State
 from gateway.store.database import Database
 from gateway.store.tables import mailings, messages, records, replies
 
-_NEVER_LEFT = (State.REFUSED.value, State.EXPIRED.value, State.WITHDRAWN.value)
 _OUT = (State.SUBMITTED.value, State.UNPAIRED.value)
 _COLUMNS = (
     messages.c.id,
@@ -30,9 +31,11 @@ _COLUMNS = (
     messages.c.settled_at,
     messages.c.accepted_at,
 )
+#: Rows written in one transaction: others want to write meanwhile.
+_CHUNK = 500
+#: By channel, the texts that messages are made of.
+_TEXTS = {"sms": "text", "viber": "viber_text"}
 Known = dict[str, Any]
-#: Later than every moment.
-_ALWAYS = 1 << 62
 
 
 class AskingStore:
@@ -46,36 +49,29 @@ class AskingStore:
         row = await self._database.read(self._message, account, number)
         if row is None:
             return None
-        if _is_news(row.final_at, row.asked_at):
-            await self._asked(update(messages).where(messages.c.id == row.id).values(asked_at=now))
-        return _told(row, row.asked_at)
+        await self._asked([row], now)
+        return _told(row, row.asked_at is not None)
 
     async def batch(
-        self, account: str, number: int, offset: int, limit: int | None, now: int | None
+        self, account: str, number: int, channel: str, offset: int, limit: int | None, now: int
     ) -> list[Known] | None:
-        """What became of the messages of a mailing or text, oldest first; ``None`` when there is no such thing.
-
-        Without ``now`` nobody asks: it is told as it is.
-        """
-        asked_at, rows = await self._database.read(self._batch, account, number, offset, limit)
-        if asked_at is None:
+        """What became of the messages of a mailing or text, oldest first; ``None`` when there is no such thing."""
+        if not await self._database.read(self._has, account, number, channel):
             return None
-        if now is None:
-            return [_told(row, _ALWAYS) for row in rows]
-        if any(_is_news(row.final_at, asked_at) for row in rows):
-            for table in (mailings, records):
-                here = (table.c.account == account, table.c.number == number)
-                await self._asked(update(table).where(*here).values(asked_at=now))
-        return [_told(row, max(asked_at, row.asked_at or 0)) for row in rows]
+        rows = await self._database.read(self._batch, account, number, offset, limit)
+        await self._asked(rows, now)
+        return [_told(row, row.asked_at is not None) for row in rows]
 
-    async def replies(self, account: str, batch: int) -> list[Known] | None:
+    async def ended(self, account: str, number: int) -> list[Known]:
+        """What became of the messages of a mailing, as it is, for who is told without asking."""
+        return [_told(row, True) for row in await self._database.read(self._batch, account, number, 0, None)]
+
+    async def replies(self, account: str, number: int) -> list[Known] | None:
         """Replies to a mailing or message that are not marked as read; ``None`` when there is no such thing."""
-        found = await self._database.read(self._replies, account, batch)
-        if found:
-            return found
-        known = await self._database.read(self._batch_asked_at, account, batch) is not None
-        known = known or await self._database.read(self._message, account, batch) is not None
-        return [] if known else None
+        found = await self._database.read(self._replies, account, number)
+        is_message = await self._database.read(self._message, account, number) is not None
+        has = [await self._database.read(self._has, account, number, channel) for channel in _TEXTS]
+        return found if is_message or any(has) else None
 
     async def mark_read(self, account: str, numbers: Sequence[int], now: int) -> int:
         """Mark replies as read; returns how many were not."""
@@ -86,8 +82,12 @@ class AskingStore:
 
         return await self._database.writer.run(work)
 
-    async def _asked(self, statement: Any) -> None:
-        await self._database.writer.run(lambda connection: connection.execute(statement))
+    async def _asked(self, rows: Sequence[Row[Any]], now: int) -> None:
+        """Write down that those whose end is known were seen as sent."""
+        news = iter([row.id for row in rows if row.final_at is not None and row.asked_at is None])
+        while some := list(itertools.islice(news, _CHUNK)):
+            seen = update(messages).where(messages.c.id.in_(some)).values(asked_at=now)
+            await self._database.writer.run(partial(_execute, seen))
 
     def _message(self, account: str, number: int) -> Row[Any] | None:
         here = (messages.c.account == account, messages.c.number == number)
@@ -95,29 +95,24 @@ class AskingStore:
             row: Row[Any] | None = connection.execute(select(*_COLUMNS).where(*here)).first()  # type: ignore[assignment]
             return row
 
-    def _batch(
-        self, account: str, number: int, offset: int, limit: int | None
-    ) -> tuple[int | None, Sequence[Row[Any]]]:
-        asked_at = self._batch_asked_at(account, number)
-        if asked_at is None:
-            return None, []
+    def _has(self, account: str, number: int, channel: str) -> bool:
+        """Whether there is a mailing on this channel, or a text for it, of this number."""
+        mailing = (mailings.c.account == account, mailings.c.number == number, mailings.c.channel == channel)
+        text = (records.c.account == account, records.c.number == number, records.c.kind == _TEXTS[channel])
+        with self._database.engine.connect() as connection:
+            found = (connection.execute(select(1).where(*here)).first() for here in (mailing, text))
+            return any(row is not None for row in found)
+
+    def _batch(self, account: str, number: int, offset: int, limit: int | None) -> Sequence[Row[Any]]:
         query: Select[Any] = select(*_COLUMNS).where(messages.c.account == account, messages.c.batch == number)
         query = query.order_by(messages.c.number).offset(offset).limit(limit)
         with self._database.engine.connect() as connection:
-            return asked_at, connection.execute(query).all()
+            return connection.execute(query).all()
 
-    def _batch_asked_at(self, account: str, number: int) -> int | None:
-        """When its messages were asked for last, 0 for never; ``None`` when the account has nothing of this number."""
-        with self._database.engine.connect() as connection:
-            for table in (mailings, records):
-                here = (table.c.account == account, table.c.number == number)
-                row = connection.execute(select(table.c.asked_at).where(*here)).first()
-                if row is not None:
-                    return row.asked_at or 0
-        return None
-
-    def _replies(self, account: str, batch: int) -> list[Known]:
-        query = select(replies).where(replies.c.account == account, replies.c.batch == batch)
+    def _replies(self, account: str, number: int) -> list[Known]:
+        of_message = select(messages.c.id).where(messages.c.account == account, messages.c.number == number)
+        is_answer = or_(replies.c.batch == number, replies.c.message.in_(of_message))
+        query = select(replies).where(replies.c.account == account, replies.c.batch.is_not(None), is_answer)
         query = query.where(replies.c.read_at.is_(None)).order_by(replies.c.number)
         with self._database.engine.connect() as connection:
             return [
@@ -126,21 +121,19 @@ class AskingStore:
             ]
 
 
-def _is_news(final_at: int | None, asked_at: int | None) -> bool:
-    return final_at is not None and (asked_at is None or asked_at < final_at)
+def _execute(statement: Executable, connection: Connection) -> None:
+    connection.execute(statement)
 
 
-def _told(row: Row[Any], asked_at: int | None) -> Known:
+def _told(row: Row[Any], told: bool) -> Known:
     """A message in the words that dialect files use."""
-    status = Status(row.status) if row.status else None
-    shown = stage(status, row.final_at, asked_at)
-    went_out = row.state in _OUT
+    shown = stage(Status(row.status) if row.status else None, row.final_at is not None, told)
     told_end = shown not in ("new", "sent")
     return {
         "number": row.number,
         "phone": row.digits or row.recipient,
         "stage": shown.value,
-        "sent_at": row.settled_at if went_out and shown != "new" else None,
+        "sent_at": row.settled_at if row.state in _OUT and shown != "new" else None,
         "delivered_at": row.final_at if shown in ("delivered", "read") else None,
         "changed_at": (row.status_at if told_end or not row.final_at else None) or row.settled_at or row.accepted_at,
     }

@@ -83,11 +83,11 @@ class MailingStore:
 
         await self._database.writer.run(work)
 
-    async def confirm(self, account: str, number: int) -> bool:
-        """Send a mailing, once; false when the account has none of this number."""
+    async def confirm(self, account: str, number: int, channel: str) -> bool:
+        """Send a mailing, once; false when the account has none of this number on this channel."""
 
         def work(connection: Connection) -> bool:
-            here = (mailings.c.account == account, mailings.c.number == number)
+            here = (mailings.c.account == account, mailings.c.number == number, mailings.c.channel == channel)
             unconfirmed = mailings.c.state == MailingState.UNCONFIRMED.value
             connection.execute(update(mailings).where(*here, unconfirmed).values(state=MailingState.CONFIRMED.value))
             known = select(mailings.c.number).where(*here, mailings.c.state.not_in(_HIDDEN))
@@ -95,13 +95,13 @@ class MailingStore:
 
         return await self._database.writer.run(work)
 
-    async def listed(self, account: str, channel: str, offset: int, limit: int) -> list[dict[str, Any]]:
+    async def listed(self, account: str, channel: str, offset: int, limit: int | None) -> list[dict[str, Any]]:
         """An account's mailings, oldest first."""
         return await self._database.read(self._listed, account, channel, offset, limit)
 
-    async def find(self, account: str, number: int) -> dict[str, Any] | None:
-        """One mailing."""
-        return await self._database.read(self._find, account, number)
+    async def find(self, account: str, number: int, channel: str) -> dict[str, Any] | None:
+        """One mailing on a channel."""
+        return await self._database.read(self._find, account, number, channel)
 
     async def of_bulk(self, account: str, bulk: str) -> list[dict[str, Any]]:
         """The mailings of one request, in its order; none when there is no such request."""
@@ -125,7 +125,7 @@ class MailingStore:
         with self._database.engine.connect() as connection:
             return [*connection.execute(query)]
 
-    def _listed(self, account: str, channel: str, offset: int, limit: int) -> list[dict[str, Any]]:
+    def _listed(self, account: str, channel: str, offset: int, limit: int | None) -> list[dict[str, Any]]:
         query = (
             select(mailings)
             .where(mailings.c.account == account, mailings.c.channel == channel, mailings.c.state.not_in(_HIDDEN))
@@ -137,10 +137,10 @@ class MailingStore:
         with self._database.engine.connect() as connection:
             return [_known(row) for row in connection.execute(query)]
 
-    def _find(self, account: str, number: int) -> dict[str, Any] | None:
-        here = (mailings.c.account == account, mailings.c.number == number, mailings.c.state.not_in(_HIDDEN))
+    def _find(self, account: str, number: int, channel: str) -> dict[str, Any] | None:
+        here = (mailings.c.account == account, mailings.c.number == number, mailings.c.channel == channel)
         with self._database.engine.connect() as connection:
-            row = connection.execute(select(mailings).where(*here)).first()
+            row = connection.execute(select(mailings).where(*here, mailings.c.state.not_in(_HIDDEN))).first()
         return _known(row) if row else None
 
     def _of_bulk(self, account: str, bulk: str) -> list[dict[str, Any]]:
@@ -156,7 +156,13 @@ async def with_deliveries(
     """A bulk request's mailings with what became of each message: as it is, or as it is told who asks ``now``."""
     found = await store.of_bulk(account, bulk)
     for mailing in found:
-        mailing["deliveries"] = await asking.batch(account, mailing["number"], 0, None, now)
+        number = mailing["number"]
+        if mailing["problem"]:
+            mailing["deliveries"] = []
+        elif now is None:
+            mailing["deliveries"] = await asking.ended(account, number)
+        else:
+            mailing["deliveries"] = await asking.batch(account, number, mailing["channel"], 0, None, now) or []
     return found
 
 
@@ -179,6 +185,7 @@ def _row(mailing: Mailing, number: int, smsbat: str, now: int, bulk: str | None)
         "created_at": now,
         "due_at": mailing.due_at,
         "bulk": bulk,
+        "picture": mailing.picture,
     }
 
 
@@ -228,7 +235,7 @@ def _known(row: Row[Any]) -> dict[str, Any]:
         "count": row.count,
         "sender_id": row.sender_id,
         "problem": row.problem,
-        "asked_at": row.asked_at,
+        "channel": row.channel,
     }
 
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
+from gateway.core.mailings import MailingState
 from gateway.core.pictures import Picture
 from gateway.store.database import Database
-from gateway.store.tables import media
+from gateway.store.tables import mailings, media
 
 _INSERT = insert(media)
+#: Mailings that are still to go out: what they show is needed, whenever that will be.
+_WAITING = mailings.c.state.in_([MailingState.UNCONFIRMED.value, MailingState.CONFIRMED.value])
+
+
+def extend_picture(connection: Connection, picture: str | None, account: str, until: int) -> None:
+    """What a message shows must last as long as that does."""
+    if picture is not None:
+        here = (media.c.id == picture, media.c.account == account, media.c.needed_until < until)
+        connection.execute(update(media).where(*here).values(needed_until=until))
 
 
 class MediaStore:
@@ -43,7 +53,8 @@ class MediaStore:
             return {row.id: Picture(row.id, row.account, row.format, row.size) for row in rows}
 
     def _unneeded(self, before: int, after: str, limit: int) -> list[Picture]:
-        unneeded = (media.c.needed_until < before, media.c.id > after)
+        waiting = select(mailings.c.picture).where(_WAITING, mailings.c.picture.is_not(None))
+        unneeded = (media.c.needed_until < before, media.c.id > after, media.c.id.not_in(waiting))
         query = select(media).where(*unneeded).order_by(media.c.id).limit(limit)
         with self._database.engine.connect() as connection:
             return [Picture(row.id, row.account, row.format, row.size) for row in connection.execute(query)]

@@ -8,7 +8,21 @@ from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy import BigInteger, Connection, Row, Text, bindparam, case, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Executable,
+    Row,
+    Text,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from gateway.core.lifecycle import FINAL, Report, Status
 from gateway.core.messages import CREDENTIAL_OUTCOMES, Content, Message, Otp, Outcome, Receipt, State
@@ -36,9 +50,16 @@ _SETTLE = (
             "check_at": case((_IS_FINAL, None), else_=bindparam("_check_at", type_=BigInteger)),
             # What never goes out has come to its end; of the others, reports tell.
             "final_at": func.coalesce(messages.c.final_at, bindparam("_final_at", type_=BigInteger)),
-            "content": func.coalesce(bindparam("_content", type_=Text), messages.c.content),
         }
     )
+)
+
+#: The same of messages that a code is struck out of.
+_SETTLE_STRUCK_OUT = _SETTLE.values(content=bindparam("_content", type_=Text))
+_NOT_FOLLOWED = (
+    update(messages)
+    .where(messages.c.follows == bindparam("_first"), messages.c.state == State.PLANNED.value)
+    .values(state=State.WITHDRAWN.value)
 )
 
 _STATE_AFTER = {Outcome.ACCEPTED: State.SUBMITTED, Outcome.UNKNOWN: State.UNPAIRED}
@@ -134,14 +155,30 @@ class MessageStore:
         return [message.id for message in submission]
 
     async def settle(self, settled: Collection[Settled], now: int) -> None:
-        """Store where messages ended; those that ended before stay as they are."""
-        await self._writer.write(_SETTLE, [_settled_row(each, now) for each in settled])
+        """Store where messages ended; those that ended before stay as they are.
+
+        Of those that did not go out their clients are told: nothing follows them then.
+        """
+        refused = [{"_first": each.id} for each in settled if not each.went_out]
+        if not refused:
+            await self._write_settled(settled, now)
+            return
+
+        def work(connection: Connection) -> None:
+            _settle_in(connection, settled, now)
+            connection.execute(_NOT_FOLLOWED, refused)
+
+        await self._writer.run(work)
+
+    async def _write_settled(self, settled: Collection[Settled], now: int) -> None:
+        for statement, some in _settlements(settled):
+            await self._writer.write(statement, [_settled_row(each, now) for each in some])
 
     async def settle_failed(self, settled: Collection[Settled], now: int, reports: ReportStore) -> Applied:
         """The same for accepted messages that did not go out, with the reports that are owed for it."""
 
         def work(connection: Connection) -> Applied:
-            connection.execute(_SETTLE, [_settled_row(each, now) for each in settled])
+            _settle_in(connection, settled, now)
             failures = [Report(each.failure, now, id=each.id) for each in settled if each.failure]
             return reports.apply_in(connection, failures)
 
@@ -246,9 +283,23 @@ def content_of(written: str) -> Content:
     return Content(**stored, otp=Otp(**otp) if otp else None)
 
 
+def _settlements(settled: Collection[Settled]) -> list[tuple[Executable, list[Settled]]]:
+    """By statement: few messages have something to strike out, and the others' content is not written again."""
+    struck = [each for each in settled if each.content]
+    whole = [each for each in settled if not each.content] if struck else list(settled)
+    return [(statement, some) for statement, some in ((_SETTLE, whole), (_SETTLE_STRUCK_OUT, struck)) if some]
+
+
+def _settle_in(connection: Connection, settled: Collection[Settled], now: int) -> None:
+    for statement, some in _settlements(settled):
+        connection.execute(statement, [_settled_row(each, now) for each in some])
+
+
 def _settled_row(settled: Settled, now: int) -> dict[str, Any]:
     receipt = settled.receipt
+    struck_out = {"_content": orjson.dumps(settled.content).decode()} if settled.content else {}
     return {
+        **struck_out,
         "_id": settled.id,
         "state": settled.state.value,
         "outcome": receipt.outcome.value if receipt else None,
@@ -258,7 +309,6 @@ def _settled_row(settled: Settled, now: int) -> dict[str, Any]:
         "parts": receipt.parts if receipt else None,
         "_check_at": settled.check_at,
         "_final_at": None if settled.went_out else now,
-        "_content": orjson.dumps(settled.content).decode() if settled.content else None,
         "watch_until": settled.watch_until,
         "settled_at": now,
     }

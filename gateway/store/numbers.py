@@ -14,7 +14,7 @@ from gateway.store.tables import numbers
 #: Ids that are taken from the database at once, so that most messages cost no transaction of their own for it. Those
 #: that are left when the gateway stops are never used.
 _BLOCK = 500
-_LARGEST = 2**31 - 1
+LARGEST_NUMBER = 2**31 - 1
 
 
 def take_numbers(connection: Connection, account: str, count: int) -> int:
@@ -23,7 +23,7 @@ def take_numbers(connection: Connection, account: str, count: int) -> int:
     if connection.execute(taken).rowcount == 0:
         connection.execute(insert(numbers).values(account=account, last=count))
     last: int = connection.execute(select(numbers.c.last).where(numbers.c.account == account)).scalar_one()
-    if last > _LARGEST:
+    if last > LARGEST_NUMBER:
         raise StoreUnavailable("an account has no integer ids left")
     return last - count + 1
 
@@ -38,11 +38,12 @@ class Numbers:
 
     async def take(self, account: str, count: int = 1) -> int:
         """The first of so many ids in a row. Raises ``StoreUnavailable``."""
+        if count >= _BLOCK:
+            return await self._database.writer.run(lambda connection: take_numbers(connection, account, count))
         async with self._locks[account]:
             block = self._blocks.get(account, range(0))
             if len(block) < count:
-                size = count + _BLOCK
-                first = await self._database.writer.run(lambda connection: take_numbers(connection, account, size))
-                block = range(first, first + size)
+                first = await self._database.writer.run(lambda connection: take_numbers(connection, account, _BLOCK))
+                block = range(first, first + _BLOCK)
             self._blocks[account] = block[count:]
             return block[0]

@@ -70,7 +70,7 @@ class RecordStore:
         """Those of these kinds and numbers that the account has."""
         return await self._database.read(self._find, account, wanted) if wanted else {}
 
-    async def listed(self, account: str, kind: str, offset: int, limit: int) -> list[Fields]:
+    async def listed(self, account: str, kind: str, offset: int, limit: int | None) -> list[Fields]:
         """What the account has of a kind, oldest first."""
         return await self._database.read(self._listed, account, kind, offset, limit)
 
@@ -82,9 +82,11 @@ class RecordStore:
         query = select(records).where(records.c.account == account)
         query = query.where(tuple_(records.c.kind, records.c.number).in_(wanted))
         with self._database.engine.connect() as connection:
-            return {(row.kind, row.number): _fields(row, 0) for row in connection.execute(query)}
+            rows = connection.execute(query).all()
+            counts = _counts(connection, account, [row.number for row in rows if row.kind == "list"])
+        return {(row.kind, row.number): _fields(row, counts.get(row.number, 0)) for row in rows}
 
-    def _listed(self, account: str, kind: str, offset: int, limit: int) -> list[Fields]:
+    def _listed(self, account: str, kind: str, offset: int, limit: int | None) -> list[Fields]:
         query = select(records).where(records.c.account == account, records.c.kind == kind)
         with self._database.engine.connect() as connection:
             rows = connection.execute(query.order_by(records.c.number).offset(offset).limit(limit)).all()
@@ -101,6 +103,8 @@ def _fields(row: Row[Any], count: int) -> Fields:
 
 
 def _counts(connection: Connection, account: str, lists: Sequence[int]) -> dict[int, int]:
+    if not lists:
+        return {}
     query = (
         select(contacts.c.list, func.count().label("subscribers"))
         .where(contacts.c.account == account, contacts.c.list.in_(lists))

@@ -5,22 +5,29 @@ Mailings that are confirmed and due, messages instead of others, and the word th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, literal, or_, select, update
 
 from gateway.core.lifecycle import Status
 from gateway.core.mailings import MailingState
 from gateway.core.messages import State
+from gateway.mapping.accounts import Account
 from gateway.mapping.callbacks import Facts
+from gateway.store.admission import room_at_rate
 from gateway.store.callbacks import Script, callback_row, insert_callbacks
 from gateway.store.database import Database
 from gateway.store.mailings import CHUNK
+from gateway.store.media import extend_picture
+from gateway.store.reports import Check, check_columns, check_of
 from gateway.store.tables import bulks, mailings, messages
 
 _DELIVERED = (Status.DELIVERED.value, Status.SEEN.value)
-_FOLLOWS = (messages.c.follows.is_not(None), messages.c.state == State.PLANNED.value)
-_IS_CONFIRMED = mailings.c.state == MailingState.CONFIRMED.value
+#: Written out, not bound: a partial index serves only a query whose condition the database can see.
+_IS_PLANNED = messages.c.state == literal(State.PLANNED.value, literal_execute=True)
+_FOLLOWS = (messages.c.follows.is_not(None), _IS_PLANNED)
+_IS_CONFIRMED = mailings.c.state == literal(MailingState.CONFIRMED.value, literal_execute=True)
 _first = messages.alias("first")
 
 
@@ -37,46 +44,49 @@ class Release:
 class ReleaseStore:
     """Every method raises ``StoreUnavailable``."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, accounts: Mapping[str, Account]) -> None:
         self._database = database
+        self._accounts = accounts
 
     async def due(self, now: int) -> list[Release]:
         """Mailings that are confirmed and due."""
         return await self._database.read(self._due, now)
 
-    async def next_due(self) -> int | None:
-        """When the first of what waits is due; ``None`` when nothing waits."""
-        return await self._database.read(self._next_due)
+    async def next_due(self, now: int) -> int | None:
+        """When the first of what waits until after ``now`` is due; ``None`` when nothing does."""
+        return await self._database.read(self._next_due, now)
 
     async def release(self, mailing: Release, now: int) -> int:
-        """Let some messages of a mailing go out; returns how many. After the last ones it is released as a whole."""
+        """Let some messages of a mailing go out, as fast as its account may send; returns how many.
+
+        After the last ones it is released as a whole.
+        """
+        rate = self._accounts[mailing.account].rate if mailing.account in self._accounts else None
 
         def work(connection: Connection) -> int:
-            planned = (
-                select(messages.c.id)
-                .where(messages.c.account == mailing.account, messages.c.batch == mailing.number)
-                .where(messages.c.state == State.PLANNED.value)
-                .limit(CHUNK)
-            )
+            room = room_at_rate(connection, mailing.account, rate, now, CHUNK) if rate else CHUNK
+            if room == 0:
+                return 0
+            of_it = (messages.c.account == mailing.account, messages.c.batch == mailing.number)
+            planned = select(messages.c.id).where(*of_it, messages.c.batch.is_not(None), _IS_PLANNED)
+            planned = planned.order_by(messages.c.number).limit(room)
             fresh = {"state": State.ACCEPTED.value, "due_at": now, "expires_at": now + mailing.ttl * 1000}
             count = connection.execute(update(messages).where(messages.c.id.in_(planned)).values(**fresh)).rowcount
-            if count < CHUNK:
-                here = (mailings.c.account == mailing.account, mailings.c.number == mailing.number)
-                connection.execute(update(mailings).where(*here).values(state=MailingState.RELEASED.value))
+            if count < room:
+                _released(connection, mailing, now)
             return count
 
         return await self._database.writer.run(work)
 
-    async def follow(self, now: int) -> set[str]:
-        """Send what was to follow messages that were not delivered by now; returns the SMSBAT logins concerned."""
-        if not await self._database.read(self._are_due, now):
-            return set()
-        return await self._database.writer.run(lambda connection: _follow(connection, now))
+    async def firsts(self, now: int) -> dict[str, list[Check]]:
+        """Messages whose end is not known and which others are to follow by now, by SMSBAT login."""
+        return await self._database.read(self._firsts, now)
 
-    async def drop(self, ids: list[str]) -> None:
-        """Messages that are not to follow any more: the client was told that the first ones were refused."""
-        gone = update(messages).where(messages.c.id.in_(ids), messages.c.state == State.PLANNED.value)
-        await self._database.writer.run(lambda connection: connection.execute(gone.values(state=State.WITHDRAWN.value)))
+    async def follow(self, now: int) -> dict[str, int]:
+        """Send what was to follow messages that were not delivered by now; returns how many, by SMSBAT login."""
+        if not await self._database.read(self._are_due, now):
+            return {}
+        return await self._database.writer.run(lambda connection: _follow(connection, now))
 
     async def tell_ended(self, now: int) -> tuple[set[Script], bool]:
         """Owe the word on bulk requests that have come to their end; returns to whom, and whether others are open."""
@@ -91,10 +101,13 @@ class ReleaseStore:
         with self._database.engine.connect() as connection:
             return [Release(*row) for row in connection.execute(select(*columns).where(_IS_CONFIRMED, is_due))]
 
-    def _next_due(self) -> int | None:
+    def _next_due(self, now: int) -> int | None:
         with self._database.engine.connect() as connection:
-            mailing = connection.scalar(select(func.min(func.coalesce(mailings.c.due_at, 0))).where(_IS_CONFIRMED))
-            follow_up = connection.scalar(select(func.min(messages.c.due_at)).where(*_FOLLOWS))
+            mailing = connection.scalar(
+                select(func.min(mailings.c.due_at)).where(_IS_CONFIRMED, mailings.c.due_at > now)
+            )
+            later = (*_FOLLOWS, messages.c.due_at > now)
+            follow_up = connection.scalar(select(func.min(messages.c.due_at)).where(*later))
         return min((each for each in (mailing, follow_up) if each is not None), default=None)
 
     def _are_due(self, now: int) -> bool:
@@ -102,11 +115,32 @@ class ReleaseStore:
         with self._database.engine.connect() as connection:
             return connection.execute(query).first() is not None
 
+    def _firsts(self, now: int) -> dict[str, list[Check]]:
+        query = (
+            select(_first.c.smsbat, *check_columns(_first))
+            .join(messages, messages.c.follows == _first.c.id)
+            .where(*_FOLLOWS, messages.c.due_at <= now)
+            .where(_first.c.upstream_id.is_not(None), _first.c.final_at.is_(None))
+            .limit(CHUNK)
+        )
+        found: dict[str, list[Check]] = {}
+        with self._database.engine.connect() as connection:
+            for row in connection.execute(query):
+                found.setdefault(row.smsbat, []).append(check_of(row))
+        return found
+
     def _ended(self) -> tuple[list[str], bool]:
         with self._database.engine.connect() as connection:
             waiting = list(connection.scalars(select(bulks.c.id).where(bulks.c.url.is_not(None))))
             ended = [bulk for bulk in waiting if not _is_open(connection, bulk)]
         return ended, len(ended) < len(waiting)
+
+
+def _released(connection: Connection, mailing: Release, now: int) -> None:
+    here = (mailings.c.account == mailing.account, mailings.c.number == mailing.number)
+    connection.execute(update(mailings).where(*here).values(state=MailingState.RELEASED.value))
+    picture = connection.execute(select(mailings.c.picture).where(*here)).scalar()
+    extend_picture(connection, picture, mailing.account, now + mailing.ttl * 1000)
 
 
 def _is_open(connection: Connection, bulk: str) -> bool:
@@ -118,7 +152,8 @@ def _is_open(connection: Connection, bulk: str) -> bool:
         messages.c.batch == mailings.c.number
     )
     query = select(messages.c.id).select_from(mailings).join(messages, of_mailing)
-    return connection.execute(query.where(of_bulk, messages.c.final_at.is_(None)).limit(1)).first() is not None
+    is_open = (of_bulk, messages.c.batch.is_not(None), messages.c.final_at.is_(None))
+    return connection.execute(query.where(*is_open).limit(1)).first() is not None
 
 
 def _owe(connection: Connection, ended: list[str], now: int) -> set[Script]:
@@ -129,18 +164,23 @@ def _owe(connection: Connection, ended: list[str], now: int) -> set[Script]:
     return {Script(row.account, row.dialect, by_request=True) for row in rows}
 
 
-def _follow(connection: Connection, now: int) -> set[str]:
-    """Those whose first message was delivered, or taken back, are not needed."""
+def _follow(connection: Connection, now: int) -> dict[str, int]:
+    """Those whose first message was delivered are not needed; while that has not left, nothing follows it."""
     query = (
         select(messages.c.id, messages.c.smsbat, _first.c.status, _first.c.state)
         .outerjoin(_first, _first.c.id == messages.c.follows)
         .where(*_FOLLOWS, messages.c.due_at <= now)
+        .where(or_(_first.c.state.is_(None), _first.c.state != State.ACCEPTED.value))
         .limit(CHUNK)
     )
-    rows = connection.execute(query).all()
-    unneeded = [row.id for row in rows if row.status in _DELIVERED or row.state == State.WITHDRAWN.value]
-    needed = [row.id for row in rows if row.id not in set(unneeded)]
-    for ids, state in ((unneeded, State.WITHDRAWN), (needed, State.ACCEPTED)):
+    needed: dict[str, int] = {}
+    by_state: dict[State, list[str]] = {State.WITHDRAWN: [], State.ACCEPTED: []}
+    for row in connection.execute(query).all():
+        is_needed = row.status not in _DELIVERED and row.state != State.WITHDRAWN.value
+        by_state[State.ACCEPTED if is_needed else State.WITHDRAWN].append(row.id)
+        if is_needed:
+            needed[row.smsbat] = needed.get(row.smsbat, 0) + 1
+    for state, ids in by_state.items():
         if ids:
             connection.execute(update(messages).where(messages.c.id.in_(ids)).values(state=state.value))
-    return {row.smsbat for row in rows if row.id in set(needed)}
+    return needed

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, FromClause, Row, bindparam, delete, func, insert, literal, or_, select, update
 
 from gateway.core.lifecycle import FAILED, FINAL, INTERIM, Reply, Report, Status, steps
 from gateway.core.messages import Concern, State
@@ -55,6 +55,17 @@ class Check:
     sent_at: int
     watch_until: int | None
     expires_at: int
+
+
+def check_columns(table: FromClause) -> list[Any]:
+    """What a check is made of, of the table of messages or an alias of it."""
+    names = ("id", "account", "upstream_id", "settled_at", "watch_until", "expires_at")
+    return [table.c[name] for name in names]
+
+
+def check_of(row: Row[Any]) -> Check:
+    """A message to ask about."""
+    return Check(row.id, row.account, row.upstream_id, row.settled_at, row.watch_until, row.expires_at)
 
 
 class ReportStore:
@@ -232,26 +243,15 @@ class ReportStore:
     # Beside the writer
 
     def _checks(self, smsbat: str, now: int, limit: int, without: Collection[str]) -> list[Check]:
-        columns = (
-            messages.c.id,
-            messages.c.account,
-            messages.c.upstream_id,
-            messages.c.settled_at,
-            messages.c.watch_until,
-            messages.c.expires_at,
-        )
         query = (
-            select(*columns)
+            select(*check_columns(messages))
             .where(messages.c.smsbat == smsbat, messages.c.check_at.is_not(None), messages.c.check_at <= now)
             .where(messages.c.id.not_in(without))
             .order_by(messages.c.check_at)
             .limit(limit)
         )
         with self._database.engine.connect() as connection:
-            return [
-                Check(row.id, row.account, row.upstream_id, row.settled_at, row.watch_until, row.expires_at)
-                for row in connection.execute(query)
-            ]
+            return [check_of(row) for row in connection.execute(query)]
 
     def _early(self, now: int) -> tuple[list[int], int]:
         """Reports whose message is known by now, or never will be; and how many others there are."""

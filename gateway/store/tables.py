@@ -50,7 +50,7 @@ messages = Table(
     Column("batch", Integer),
     # The message that it is sent instead of, if that is not delivered.
     Column("follows", String(36)),
-    # When its end was known, and when a client asked for it last.
+    # When its end was known, and when a client was first told that it is still on its way although it was.
     Column("final_at", BigInteger),
     Column("asked_at", BigInteger),
 )
@@ -144,8 +144,6 @@ records = Table(
     Column("kind", Text, nullable=False),
     Column("content", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    # When a client asked last what became of messages that were made of it.
-    Column("asked_at", BigInteger),
 )
 records_of_kind = Index("records_kind", records.c.account, records.c.kind, records.c.number)
 
@@ -181,7 +179,8 @@ mailings = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("due_at", BigInteger),
     Column("bulk", String(36)),
-    Column("asked_at", BigInteger),
+    # The uploaded picture that it shows, which must last until it goes out.
+    Column("picture", String(64)),
 )
 _TO_RELEASE = "state = 'confirmed'"
 mailings_due = Index(
@@ -319,4 +318,28 @@ of_batch = Index(
 _WAITING = "follows IS NOT NULL AND state = 'planned'"
 follow_ups = Index(
     "messages_follow_ups", messages.c.due_at, sqlite_where=text(_WAITING), postgresql_where=text(_WAITING)
+)
+messages_following = Index(
+    "messages_following",
+    messages.c.follows,
+    sqlite_where=text("follows IS NOT NULL"),
+    postgresql_where=text("follows IS NOT NULL"),
+)
+#: Of a mailing, what is still to be let go out, and what has not come to its end.
+_OF_BATCH_PLANNED = "batch IS NOT NULL AND state = 'planned'"
+batch_planned = Index(
+    "messages_batch_planned",
+    messages.c.account,
+    messages.c.batch,
+    messages.c.number,
+    sqlite_where=text(_OF_BATCH_PLANNED),
+    postgresql_where=text(_OF_BATCH_PLANNED),
+)
+_OF_BATCH_OPEN = "batch IS NOT NULL AND final_at IS NULL"
+batch_open = Index(
+    "messages_batch_open",
+    messages.c.account,
+    messages.c.batch,
+    sqlite_where=text(_OF_BATCH_OPEN),
+    postgresql_where=text(_OF_BATCH_OPEN),
 )

@@ -8,37 +8,49 @@ from typing import Any
 
 #: Deeper than any real client goes.
 _DEEPEST = 8
+_LARGEST_GAP = 1000
 _STEP = re.compile(rb"\[([^\]]*)\]")
 
-_Node = dict[bytes, Any]
+
+class _Node(dict[bytes, Any]):
+    """An array while it is gathered; ``next`` is the key that ``[]`` stands for: one more than the largest number."""
+
+    __slots__ = ("next",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.next = 0
+
+    def key(self, step: bytes) -> bytes:
+        """The key that a step names."""
+        if not step:
+            step = b"%d" % self.next
+        if _is_number(step):
+            self.next = max(self.next, int(step) + 1)
+        return step
 
 
 def tree_of(name: bytes, pairs: Iterable[tuple[bytes, bytes]]) -> Any:
     """The array or object called ``name`` among the fields of a form; ``None`` when there is none.
 
-    Values are bytes. What has only numbers for keys is a list, in the order of those numbers.
+    Values are bytes. What has only numbers for keys is a list in which ``None`` stands for those that are not there.
     """
-    root: _Node = {}
+    root = _Node()
     for key, value in pairs:
         steps = _STEP.findall(key, len(name))
-        if 0 < len(steps) <= _DEEPEST and key == name + b"".join(b"[%b]" % step for step in steps):
+        if 0 < len(steps) <= _DEEPEST and key == name + b"".join([b"[%b]" % step for step in steps]):
             _put(root, steps, value)
     return _listed(root) if root else None
 
 
 def _put(node: _Node, steps: list[bytes], value: bytes) -> None:
     for step in steps[:-1]:
-        key = step or _next(node)
+        key = node.key(step)
         inner = node.get(key)
-        if not isinstance(inner, dict):
-            inner = node[key] = {}
+        if not isinstance(inner, _Node):
+            inner = node[key] = _Node()
         node = inner
-    node[steps[-1] or _next(node)] = value
-
-
-def _next(node: _Node) -> bytes:
-    """The key that ``[]`` stands for: one more than the largest number."""
-    return b"%d" % (max((int(key) for key in node if _is_number(key)), default=-1) + 1)
+    node[node.key(steps[-1])] = value
 
 
 def _is_number(key: bytes) -> bool:
@@ -46,9 +58,12 @@ def _is_number(key: bytes) -> bool:
 
 
 def _listed(node: Any) -> Any:
-    if not isinstance(node, dict):
+    if not isinstance(node, _Node):
         return node
     inner = {key: _listed(value) for key, value in node.items()}
-    if all(map(_is_number, inner)):
-        return [value for _, value in sorted(inner.items(), key=lambda each: int(each[0]))]
-    return inner
+    if not all(map(_is_number, inner)):
+        return inner
+    by_number = {int(key): value for key, value in inner.items()}
+    last = max(by_number)
+    # Clients that leave out what is null leave gaps; a large number alone is none of a list.
+    return [by_number.get(i) for i in range(last + 1)] if last < len(inner) + _LARGEST_GAP else inner

@@ -18,6 +18,7 @@ from gateway.wire.multipart import NO_FILES, File, FilePlan, Pairs, boundary_of,
 
 #: More fields than 10,000 phones and every parameter there is; a body of nothing but separators stops here.
 MAX_FIELDS = 20_000
+_MANY = 500
 #: Levels of a JSON body that are looked at.
 _DEEPEST = 16
 #: .NET's text writers put it before everything.
@@ -50,6 +51,16 @@ class Fields:
     def last(self, name: bytes) -> bytes | None:
         """The value of a single parameter: the last one wins, of those that are not blank."""
         return next((value for value in reversed(self.values.get(name, ())) if value), None)
+
+    def has_tree(self, name: bytes) -> bool:
+        """Whether there is an array or object of this name."""
+        opened = name + b"["
+        return name in self.nested or any(key.startswith(opened) for key in self.values)
+
+    @property
+    def are_many(self) -> bool:
+        """Whether it takes a while to look at all of them."""
+        return bool(self.nested) or len(self.values) > _MANY
 
     def tree(self, name: bytes) -> Any:
         """An array or object, from a JSON body or in PHP's bracket names; ``None`` when there is none.
@@ -142,17 +153,8 @@ def _group(pairs: Iterable[tuple[bytes, bytes]], most: int) -> Values:
 _JSON = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 
 
-def parse_json(body: bytes) -> Values | None:
-    """A JSON object's members; numbers by their digits as written, an array as a repeated parameter.
-
-    A .NET client sends such bodies, with the phone as a number. Nested objects and nulls count as not sent. ``None``
-    for what is no JSON object.
-    """
-    members = _json_object(body)
-    return None if members is None else _flat(members, MAX_FIELDS)
-
-
 def _json_object(body: bytes) -> dict[str, Any] | None:
+    """A JSON object, numbers by their digits as written; ``None`` for what is none."""
     try:
         document = _JSON.decode(body.decode().strip())
     except (ValueError, RecursionError):
@@ -161,6 +163,7 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def _flat(document: Mapping[str, Any], most: int) -> Values:
+    """Its members, an array as a repeated parameter: a .NET client sends phones so. An object counts as not sent."""
     members = ((name, value if isinstance(value, list) else [value]) for name, value in document.items())
     return _group(((_scalar(name), _scalar(value)) for name, each in members for value in each), most)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 
@@ -13,8 +14,16 @@ def dump(tree: Any) -> bytes:
 
 def dump_as_php(tree: Any) -> bytes:
     """As PHP writes it: no blanks, nothing but ASCII, and every ``/`` escaped (wire: smsby.md, 3; seed 003)."""
-    # A slash stands nowhere but inside of strings.
-    return json.dumps(tree, default=_null, separators=(",", ":")).replace("/", "\\/").encode()
+    # A slash stands nowhere but inside of strings; DEL is ASCII to PHP, and nothing to escape.
+    written = json.dumps(tree, default=_null, separators=(",", ":")).replace("/", "\\/")
+    return (_ESCAPED.sub(_without_del, written) if "\\u007f" in written else written).encode()
+
+
+_ESCAPED = re.compile(r"\\(?:u007f|.)")
+
+
+def _without_del(escaped: re.Match[str]) -> str:
+    return "\x7f" if escaped[0] == "\\u007f" else escaped[0]
 
 
 def _null(_value: object) -> None:

@@ -196,8 +196,6 @@ class _Collector:
 
     def headers_finished(self) -> None:
         self._name = _option(self._disposition, b"name")
-        if self._name in self.files:
-            raise ValueError("one file a name")
         limit = self._plan.limits.get(self._name) if self._name else None
         self._file = _Filing(limit, self._plan.open) if limit else None
 

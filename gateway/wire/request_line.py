@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 
 _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) +(\S.*?) (HTTP/\d\.\d\r?\n)", re.DOTALL)
+#: The same of a head that may be cut off anywhere: method and what there is of an address.
+_BEGINNING = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ +(\S+)")
 _TO_ESCAPE = re.compile(rb"[ \x80-\xff]+")
 _ESCAPED = [b"%%%02X" % byte for byte in range(256)]
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
@@ -33,8 +35,9 @@ def repair_head(head: bytes) -> bytes:
 
 def place_of(head: bytes) -> tuple[str, str]:
     """Host and path of a request's head, as far as they can be read; for one that can't, no host and the root."""
-    match = _LINE.match(head)
-    target = _AUTHORITY.sub(b"", match[2], count=1) if match else b""
+    line, cut = _LINE.match(head), _BEGINNING.match(head)
+    meant = line[2] if line else cut[1] if cut else b""
+    target = _AUTHORITY.sub(b"", meant, count=1)
     host = _HOST.search(head)
     path = target.partition(b"?")[0].decode("latin-1")
     return host_name(host[1]) if host else "", path if path.startswith("/") else "/"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.core.lifecycle import Status
+from gateway.core.messages import Concern
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_\-]*$")]
 
@@ -20,6 +21,10 @@ Guard = dict[str, Any]
 
 
 ViberType = Literal["viber_promo", "viber_trans", "viber_service"]
+
+
+#: Enumerations stand as words in a file, where strict typing would want the Python member.
+ConcernWord = Annotated[Concern, Field(strict=False)]
 
 
 StatusWord = Annotated[Status, Field(strict=False)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from gateway.mapping.schema.callbacks import CallbackExample, Callbacks
-from gateway.mapping.schema.common import Name, NameTable, OtpSection, Section, SmsFallback, ViberType
+from gateway.mapping.schema.common import ConcernWord, Name, NameTable, OtpSection, Section, SmsFallback, ViberType
 from gateway.mapping.schema.endpoint import Answer, Endpoint
 from gateway.mapping.schema.parameter import Parameter
 
@@ -53,7 +53,8 @@ class Authentication(Section):
 
     @model_validator(mode="after")
     def _has_its_ingredients(self) -> Authentication:
-        if (self.scheme == "token") == bool(self.login and self.over):
+        by_token = self.scheme == "token"
+        if by_token == bool(self.login) or by_token == bool(self.over):
             raise ValueError("'login' and 'over' go with every scheme but 'token'")
         return self
 
@@ -93,6 +94,9 @@ class Outcomes(Section):
     balance: ErrorKind = Field(description="SMSBAT's balance is used up.")
     rate_limited: ErrorKind = Field(description="SMSBAT's call limit.")
     temporary: ErrorKind = Field(description="No verdict, and the account says `on_timeout: refuse`.")
+    concerns: dict[ConcernWord, Name] = Field(
+        {}, description="Which of the errors `named` it is instead of `invalid`, by the part that SMSBAT refuses."
+    )
 
 
 class Parts(Section):
@@ -178,6 +182,6 @@ class DialectFile(Section):
 
     @model_validator(mode="after")
     def _says_what_verdicts_mean(self) -> DialectFile:
-        if self.outcomes is None and any(endpoint.message for endpoint in self.endpoints):
-            raise ValueError("'operation: send' needs 'outcomes'")
+        if self.outcomes is None and any(endpoint.message or endpoint.mailing for endpoint in self.endpoints):
+            raise ValueError("a dialect in which something is sent needs 'outcomes'")
         return self

@@ -109,6 +109,10 @@ class MailingBinding(Section):
     button_text: Tree = Field(None, description="Caption of a Viber button.")
     button_link: Tree = Field(None, description="Where the button leads.")
     due_at: Tree = Field(None, description="The moment at which it is sent.")
+    problem: Tree = Field(None, description="What is wrong with one that is refused, in words of `$error`.")
+    personal: Tree = Field(
+        None, description="Whether recipients have texts and links of their own; they may without it."
+    )
     recipients: Tree = Field(None, description="A list of objects, where its numbers are in the request.")
     recipient: RecipientBinding | None = Field(None, description="What each of them is.")
 
@@ -125,7 +129,8 @@ class Endpoint(Section):
 
     on: list[str] = Field(
         min_length=1,
-        description="`METHOD /path`; `ANY` for every method, a final `*` for a prefix. Behind one of the `bases`.",
+        description="`METHOD /path`; `GET|POST` for either, `ANY` for every method, a final `*` for a prefix."
+        " Behind one of the `bases`.",
     )
     hosts: list[str] = Field([], description="Only under these host names.")
     when: Guard | None = Field(None, description="Only when these raw parameters match.")
@@ -134,7 +139,7 @@ class Endpoint(Section):
     )
     operation: Operation | None = Field(None, description="What is done, in neutral words.")
     refuse: str | None = Field(None, description="Answer `unsupported` with this name, before any other check.")
-    code: CodeBinding | None = Field(None, description="Draws `$code`, for the message.")
+    draw: CodeBinding | None = Field(None, description="A code that is drawn for the message, as `$drawn`.")
     message: MessageBinding | None = Field(None, description="The message that is sent.")
     mailing: MailingBinding | None = Field(None, description="The mailing, or each of several.")
     input: dict[Name, Tree] = Field({}, description="What else the operation works on, by its own words.")
@@ -145,7 +150,7 @@ class Endpoint(Section):
         if (self.operation is None) == (self.refuse is None):
             raise ValueError("an endpoint has either an 'operation' or a 'refuse'")
         if (self.operation in ("send", "send_code")) != (self.message is not None):
-            raise ValueError("'message' goes with 'operation: send'")
+            raise ValueError("'message' goes with 'operation: send' and 'send_code'")
         if (self.operation in ("create_mailing", "send_bulk")) != (self.mailing is not None):
             raise ValueError("'mailing' goes with 'operation: create_mailing' and 'send_bulk'")
         return self

@@ -6,14 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gateway.core.messages import Concern, Outcome
-from gateway.mapping.schema.common import Guard, Name, Section, StatusWord, Tree
+from gateway.core.messages import Outcome
+from gateway.mapping.schema.common import ConcernWord, Guard, Name, Section, StatusWord, Tree
 
 #: Enumerations stand as words in a file, where strict typing would want the Python member.
 OutcomeWord = Annotated[Outcome, Field(strict=False)]
-
-
-ConcernWord = Annotated[Concern, Field(strict=False)]
 
 
 class Item(Section):

@@ -44,6 +44,10 @@ def _columns() -> None:
     _index("messages_integer", "messages", ["account", "number"], "number IS NOT NULL", unique=True)
     _index("messages_batch", "messages", ["account", "batch", "number"], "batch IS NOT NULL")
     _index("messages_follow_ups", "messages", ["due_at"], "follows IS NOT NULL AND state = 'planned'")
+    _index("messages_following", "messages", ["follows"], "follows IS NOT NULL")
+    planned = "batch IS NOT NULL AND state = 'planned'"
+    _index("messages_batch_planned", "messages", ["account", "batch", "number"], planned)
+    _index("messages_batch_open", "messages", ["account", "batch"], "batch IS NOT NULL AND final_at IS NULL")
     for name, kind in (("number", sa.Integer), ("batch", sa.Integer), ("read_at", sa.BigInteger)):
         op.add_column("replies", sa.Column(name, kind))
     _index("replies_batch", "replies", ["account", "batch", "number"], "batch IS NOT NULL")
@@ -58,7 +62,6 @@ def _records() -> None:
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("content", sa.Text, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
-        sa.Column("asked_at", sa.BigInteger),
     )
     op.create_index("records_kind", "records", ["account", "kind", "number"])
     op.create_table(
@@ -91,7 +94,7 @@ def _mailings() -> None:
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("due_at", sa.BigInteger),
         sa.Column("bulk", sa.String(36)),
-        sa.Column("asked_at", sa.BigInteger),
+        sa.Column("picture", sa.String(64)),
     )
     _index("mailings_due", "mailings", ["due_at"], "state = 'confirmed'")
     _index("mailings_bulk", "mailings", ["bulk"], "bulk IS NOT NULL")
