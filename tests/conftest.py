@@ -52,5 +52,5 @@ class Setup:
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     with running_sandbox(limited=False) as sandbox:
         folder = tmp_path_factory.mktemp("gateway")
-        with running_gateway(folder, sandbox.url) as address:
+        with running_gateway(folder, sandbox.url, smsby={}) as address:
             yield Setup(address, sandbox)

@@ -142,7 +142,8 @@ def test_a_partner_that_never_answers_delays_nobody(tmp_path: Path, capsys: pyte
     alone, beside = min(p99[False]), min(p99[True])
     with capsys.disabled():
         print(f"\n  p99 of 50 partners: {alone * 1000:.1f} ms, beside one that is dead {beside * 1000:.1f} ms")
-    assert beside < 2 * alone, "a dead partner holds up the others"
+    # Held up, they would wait for seconds; a busy machine alone makes a difference of tenths.
+    assert beside < max(2 * alone, alone + 0.5), "a dead partner holds up the others"
 
 
 class Clock:

@@ -293,7 +293,7 @@ def test_the_picture_of_a_mailing_stays_until_it_goes_out(engine: Engine, tmp_pa
 
 
 def test_a_client_that_was_refused_gets_nothing_later(tmp_path: Path) -> None:
-    with running_sandbox() as sandbox, running_gateway(tmp_path, sandbox.url) as address:
+    with running_sandbox() as sandbox, running_gateway(tmp_path, sandbox.url, smsby={}) as address:
         refused: dict[str, Any] = {
             "phone": "999040000009",
             "message": "Hi",
@@ -325,7 +325,7 @@ def test_a_mailing_that_was_confirmed_before_a_crash_goes_out_after_it(tmp_path:
 
     (tmp_path / "gateway.db").parent.mkdir(exist_ok=True)
     asyncio.run(confirmed())
-    with running_sandbox(limited=False) as sandbox, running_gateway(tmp_path, sandbox.url):
+    with running_sandbox(limited=False) as sandbox, running_gateway(tmp_path, sandbox.url, smsby={}):
         # Those released a while ago have run out of time by now; none of the others is missing or doubled.
         eventually(lambda: sandbox.summary()["messages"] == 2 * CHUNK)
         assert sandbox.summary()["doubles"] == 0
@@ -346,7 +346,7 @@ def test_codes(engine: Engine) -> None:
 
 
 def test_the_status_of_a_large_mailing_in_pages(tmp_path: Path) -> None:
-    with running_sandbox(limited=False) as sandbox, running_gateway(tmp_path, sandbox.url) as address:
+    with running_sandbox(limited=False) as sandbox, running_gateway(tmp_path, sandbox.url, smsby={}) as address:
         mailing = _imported(address, 1200)
         pages = [
             result(call(address, "getSmsDeliveryList", message_id=mailing, limit_offset=offset, limit_rows=500))

@@ -201,7 +201,7 @@ def test_faults(setup: Setup, method: str, parameters: dict[str, Any], status: i
 
 def test_over_the_limit_and_smsbat_down(tmp_path: Path) -> None:
     slow: dict[str, Any] = {"rate": {"per_second": 0.001, "burst": 1}, "on_timeout": "refuse", "wait": 0.2}
-    with running_gateway(tmp_path, "http://127.0.0.1:9", **slow) as address:
+    with running_gateway(tmp_path, "http://127.0.0.1:9", **slow, smsby={}) as address:
         down = call(address, "sendQuickSMS", message="Hi", phone="375291234567")
         assert (down.status, down.text) == (500, '{"error":"undefined error"}')
         for version, body in (
@@ -217,7 +217,7 @@ def test_over_the_limit_and_smsbat_down(tmp_path: Path) -> None:
 
 def test_a_pluss_that_nobody_escaped(tmp_path: Path) -> None:
     """Three of the vendor's samples put the token into the address as it is."""
-    with running_sandbox() as sandbox, running_gateway(tmp_path, sandbox.url) as address:
+    with running_sandbox() as sandbox, running_gateway(tmp_path, sandbox.url, smsby={}) as address:
         raw = b"POST /api/v1/getLimit?token=PAST+YOUR%20API%2BKEY HERE HTTP/1.1\r\nHost: x\r\n\r\n"
         assert exchange(address, raw).json == {"limit": 141}
 

@@ -25,7 +25,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     """A gateway that SMSBAT tells what becomes of messages."""
     with running_sandbox(limited=False, pace=0.02) as sandbox:
         folder = tmp_path_factory.mktemp("smsby")
-        with running_gateway(folder, sandbox.url, reports={"hook": HOOK}) as address:
+        with running_gateway(folder, sandbox.url, reports={"hook": HOOK}, smsby={}) as address:
             sandbox.tell_hook(address, HOOK)
             yield Setup(address, sandbox)
 
@@ -228,7 +228,7 @@ def test_a_flash_call_with_used_up_attempts(setup: Setup) -> None:
 
 
 def test_codes_are_not_kept(tmp_path: Path) -> None:
-    with running_sandbox() as sandbox, running_gateway(tmp_path, sandbox.url) as address:
+    with running_sandbox() as sandbox, running_gateway(tmp_path, sandbox.url, smsby={}) as address:
         password = result(call(address, "createPasswordObject", type_id="letters", len=16))["password_object_id"]
         common = {"message": "Code %CODE%", "phone": "375291234567", "password_object_id": password}
         code = call(address, "sendSmsMessageWithCode", **common).json["code"]

@@ -20,6 +20,7 @@ from gateway.settings import Address, Settings
 
 MAPPINGS = Path(__file__).parents[2] / "mappings"
 ANY_PORT = "127.0.0.1:0"
+SHIPPED = ("messagio.yaml", "messagio-media.yaml", "smsbat-compat.yaml", "smsbat.yaml")
 Result = TypeVar("Result")
 
 
@@ -157,12 +158,15 @@ def accounts(
 ) -> dict[str, Any]:
     """An accounts file as data; ``account`` is set in every account, ``smsbat`` in the credential.
 
-    ``reports`` has the ``callback`` of the demo's login, and the ``hook`` of its account; ``smsby`` is set in its
-    sms.by login.
+    ``reports`` has the ``callback`` of the demo's login, and the ``hook`` of its account. There are sms.by logins if
+    ``smsby`` is there, which is set in the demo's.
     """
     content = _accounts(url, smsbat, account)
     demo = content["accounts"]["demo"]
-    demo["logins"]["smsby"].update(smsby or {})
+    if smsby is not None:
+        for name, token in TOKENS.items():
+            content["accounts"][name]["logins"]["smsby"] = {"secrets": [token], **SMSBY}
+        demo["logins"]["smsby"].update(smsby)
     if reports:
         if "callback" in reports:
             demo["logins"]["messagio"]["callback"] = reports["callback"]
@@ -178,7 +182,7 @@ def _accounts(url: str, smsbat: dict[str, Any] | None, account: dict[str, Any]) 
         "accounts": {
             name: {
                 "smsbat": "main",
-                "logins": _logins(name, login, secrets),
+                "logins": {each: {"login": login, "secrets": secrets} for each in ("messagio", "smsbat-compat")},
                 **account,
             }
             for name, (login, secrets) in LOGINS.items()
@@ -186,17 +190,11 @@ def _accounts(url: str, smsbat: dict[str, Any] | None, account: dict[str, Any]) 
     }
 
 
-def _logins(account: str, login: str, secrets: list[str]) -> dict[str, Any]:
-    logins: dict[str, Any] = {each: {"login": login, "secrets": secrets} for each in ("messagio", "smsbat-compat")}
-    if account in TOKENS:
-        logins["smsby"] = {"secrets": [TOKENS[account]], **SMSBY}
-    return logins
-
-
 def write_mappings(folder: Path, content: dict[str, Any]) -> Path:
-    """A mappings folder with the shipped dialects and these accounts. JSON is YAML."""
+    """A mappings folder with these accounts, and the shipped dialects that they log in to. JSON is YAML."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("messagio.yaml", "messagio-media.yaml", "smsbat-compat.yaml", "smsby.yaml", "smsbat.yaml"):
+    with_smsby = any("smsby" in account["logins"] for account in content["accounts"].values())
+    for name in (*SHIPPED, "smsby.yaml") if with_smsby else SHIPPED:
         (folder / name).write_text((MAPPINGS / name).read_text())
     (folder / "accounts.yaml").write_text(json.dumps(content))
     return folder
