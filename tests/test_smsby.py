@@ -202,8 +202,8 @@ def test_faults(setup: Setup, method: str, parameters: dict[str, Any], status: i
 def test_over_the_limit_and_smsbat_down(tmp_path: Path) -> None:
     slow: dict[str, Any] = {"rate": {"per_second": 0.001, "burst": 1}, "on_timeout": "refuse", "wait": 0.2}
     with running_gateway(tmp_path, "http://127.0.0.1:9", **slow, smsby={}) as address:
-        down = call(address, "sendQuickSMS", message="Hi", phone="375291234567")
-        assert (down.status, down.text) == (500, '{"error":"undefined error"}')
+        down = call(address, "sendQuickSMS", version="v2", message="Hi", phone="375291234567")
+        assert (down.status, down.text) == (500, '{"status":"ERROR","error":"undefined error"}')
         for version, body in (
             ("v1", '{"error":"limit excided"}'),
             ("v2", '{"status":"ERROR","error":"limit excided"}'),

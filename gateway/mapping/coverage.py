@@ -30,6 +30,10 @@ def coverage(plan: DialectPlan) -> list[Coverage]:
     everywhere = frozenset(name for _, name in plan.used)
     rows = [*_rows("", plan.file.parameters, everywhere, ("parameters",))]
     for i, endpoint in enumerate(plan.file.endpoints):
+        if isinstance(plan.file.documented, dict) and not endpoint.parameters:
+            rows += [
+                Coverage(path, "", "mapped", "no parameters of its own", ("endpoints", i)) for path in _paths(endpoint)
+            ]
         for path in _paths(endpoint) if endpoint.parameters else ():
             used = frozenset(name for each, name in plan.used if each == i)
             rows += _rows(path, endpoint.parameters or {}, used, ("endpoints", i, "parameters"))
@@ -96,7 +100,7 @@ def _undocumented_methods(
 def _differences(
     plan: DialectPlan, path: str, documented: Sequence[str], rows: Sequence[Coverage], where: Where
 ) -> Iterator[Problem]:
-    declared = {row.parameter: row for row in rows if row.endpoint in ("", path)}
+    declared = {row.parameter: row for row in rows if row.endpoint in ("", path) and row.parameter}
     for i, name in enumerate(documented):
         if name not in declared:
             text = f"'{name}' is documented, and 'parameters' does not say what becomes of it"
