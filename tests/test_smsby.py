@@ -48,7 +48,7 @@ def ids(setup: Setup) -> dict[str, bytes]:
     text = call(setup.address, "createSmsMessage", message="Тест").json["message_id"]
     password = result(call(setup.address, "createPasswordObject", type_id="both", len=5))["password_object_id"]
     sms = call(setup.address, "sendSms", message_id=text, phone="375291234567").json["sms_id"]
-    call(setup.address, "createPasswordObject", token="YOUR-TOKEN-HERE", type_id="both", len=10)  # noqa: S106
+    call(setup.address, "createPasswordObject", token="YOUR-TOKEN-HERE", type_id="both", len=10)
     return {"message_id": b"%d" % text, "sms_id": b"%d" % sms, "password_object_id": b"%d" % password}
 
 
