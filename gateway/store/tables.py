@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, text
 
 from gateway.core.messages import State
 
 metadata = MetaData()
+
+
+def _partial_index(name: str, condition: str, *columns: Column[Any], unique: bool = False) -> Index:
+    """An index of the rows that a condition holds for: small however many there are."""
+    where = text(condition)
+    return Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+
 
 #: One row a message. Times are milliseconds since the epoch. ``content`` is the neutral content as JSON, so that a new
 #: kind of content needs no new column; what is searched by has one. Other tables will refer to ``id``.
@@ -118,13 +127,8 @@ replies = Table(
     Column("batch", Integer),
     Column("read_at", BigInteger),
 )
-replies_of_batch = Index(
-    "replies_batch",
-    replies.c.account,
-    replies.c.batch,
-    replies.c.number,
-    sqlite_where=text("batch IS NOT NULL"),
-    postgresql_where=text("batch IS NOT NULL"),
+replies_of_batch = _partial_index(
+    "replies_batch", "batch IS NOT NULL", replies.c.account, replies.c.batch, replies.c.number
 )
 
 #: The last integer that each account was given.
@@ -183,15 +187,8 @@ mailings = Table(
     Column("picture", String(64)),
 )
 _TO_RELEASE = "state = 'confirmed'"
-mailings_due = Index(
-    "mailings_due", mailings.c.due_at, sqlite_where=text(_TO_RELEASE), postgresql_where=text(_TO_RELEASE)
-)
-mailings_of_bulk = Index(
-    "mailings_bulk",
-    mailings.c.bulk,
-    sqlite_where=text("bulk IS NOT NULL"),
-    postgresql_where=text("bulk IS NOT NULL"),
-)
+mailings_due = _partial_index("mailings_due", _TO_RELEASE, mailings.c.due_at)
+mailings_of_bulk = _partial_index("mailings_bulk", "bulk IS NOT NULL", mailings.c.bulk)
 
 #: Several mailings of one request; ``url`` is where its end is told, until that is owed.
 bulks = Table(
@@ -203,12 +200,7 @@ bulks = Table(
     Column("url", Text),
     Column("created_at", BigInteger, nullable=False),
 )
-bulks_to_tell = Index(
-    "bulks_to_tell",
-    bulks.c.created_at,
-    sqlite_where=text("url IS NOT NULL"),
-    postgresql_where=text("url IS NOT NULL"),
-)
+bulks_to_tell = _partial_index("bulks_to_tell", "url IS NOT NULL", bulks.c.created_at)
 
 #: Codes that subscribers are to tell: only their hashes, with the salt before the colon.
 codes = Table(
@@ -243,103 +235,39 @@ callbacks = Table(
 )
 
 _OWED = "state = 'pending'"
-callbacks_due = Index(
-    "callbacks_due",
-    callbacks.c.account,
-    callbacks.c.dialect,
-    callbacks.c.due_at,
-    sqlite_where=text(_OWED),
-    postgresql_where=text(_OWED),
-)
+callbacks_due = _partial_index("callbacks_due", _OWED, callbacks.c.account, callbacks.c.dialect, callbacks.c.due_at)
 #: Callbacks of one message go out one after the other.
-callbacks_of_message = Index(
-    "callbacks_of_message", callbacks.c.message, sqlite_where=text(_OWED), postgresql_where=text(_OWED)
-)
+callbacks_of_message = _partial_index("callbacks_of_message", _OWED, callbacks.c.message)
 #: Without those that are owed: the database would otherwise look for a message's callbacks here.
 _ENDED = "state <> 'pending'"
-callbacks_ended = Index(
-    "callbacks_ended", callbacks.c.state, callbacks.c.id, sqlite_where=text(_ENDED), postgresql_where=text(_ENDED)
-)
+callbacks_ended = _partial_index("callbacks_ended", _ENDED, callbacks.c.state, callbacks.c.id)
 
 #: By SMSBAT's id, which is all that its reports name.
 _SENT = "upstream_id IS NOT NULL"
-by_upstream_id = Index(
-    "messages_upstream",
-    messages.c.upstream_id,
-    messages.c.smsbat,
-    sqlite_where=text(_SENT),
-    postgresql_where=text(_SENT),
-)
+by_upstream_id = _partial_index("messages_upstream", _SENT, messages.c.upstream_id, messages.c.smsbat)
 #: By number: what a reply answers.
 _VIBER = "channel = 'viber'"
-by_number = Index(
-    "messages_number",
-    messages.c.digits,
-    messages.c.sender,
-    messages.c.id,
-    sqlite_where=text(_VIBER),
-    postgresql_where=text(_VIBER),
-)
+by_number = _partial_index("messages_number", _VIBER, messages.c.digits, messages.c.sender, messages.c.id)
 _CHECKED = "check_at IS NOT NULL"
-to_check = Index(
-    "messages_to_check",
-    messages.c.smsbat,
-    messages.c.check_at,
-    sqlite_where=text(_CHECKED),
-    postgresql_where=text(_CHECKED),
-)
+to_check = _partial_index("messages_to_check", _CHECKED, messages.c.smsbat, messages.c.check_at)
 
 #: What is still to be submitted, by credential and age: small however many messages there are.
-unsettled = Index(
-    "messages_unsettled",
-    messages.c.smsbat,
-    messages.c.id,
-    sqlite_where=messages.c.state == State.ACCEPTED.value,
-    postgresql_where=messages.c.state == State.ACCEPTED.value,
-)
+unsettled = _partial_index("messages_unsettled", f"state = '{State.ACCEPTED}'", messages.c.smsbat, messages.c.id)
 
-by_integer = Index(
-    "messages_integer",
-    messages.c.account,
-    messages.c.number,
-    unique=True,
-    sqlite_where=text("number IS NOT NULL"),
-    postgresql_where=text("number IS NOT NULL"),
+by_integer = _partial_index(
+    "messages_integer", "number IS NOT NULL", messages.c.account, messages.c.number, unique=True
 )
-of_batch = Index(
-    "messages_batch",
-    messages.c.account,
-    messages.c.batch,
-    messages.c.number,
-    sqlite_where=text("batch IS NOT NULL"),
-    postgresql_where=text("batch IS NOT NULL"),
+of_batch = _partial_index(
+    "messages_batch", "batch IS NOT NULL", messages.c.account, messages.c.batch, messages.c.number
 )
 #: Messages that wait for others to fail.
 _WAITING = "follows IS NOT NULL AND state = 'planned'"
-follow_ups = Index(
-    "messages_follow_ups", messages.c.due_at, sqlite_where=text(_WAITING), postgresql_where=text(_WAITING)
-)
-messages_following = Index(
-    "messages_following",
-    messages.c.follows,
-    sqlite_where=text("follows IS NOT NULL"),
-    postgresql_where=text("follows IS NOT NULL"),
-)
+follow_ups = _partial_index("messages_follow_ups", _WAITING, messages.c.due_at)
+messages_following = _partial_index("messages_following", "follows IS NOT NULL", messages.c.follows)
 #: Of a mailing, what is still to be let go out, and what has not come to its end.
 _OF_BATCH_PLANNED = "batch IS NOT NULL AND state = 'planned'"
-batch_planned = Index(
-    "messages_batch_planned",
-    messages.c.account,
-    messages.c.batch,
-    messages.c.number,
-    sqlite_where=text(_OF_BATCH_PLANNED),
-    postgresql_where=text(_OF_BATCH_PLANNED),
+batch_planned = _partial_index(
+    "messages_batch_planned", _OF_BATCH_PLANNED, messages.c.account, messages.c.batch, messages.c.number
 )
 _OF_BATCH_OPEN = "batch IS NOT NULL AND final_at IS NULL"
-batch_open = Index(
-    "messages_batch_open",
-    messages.c.account,
-    messages.c.batch,
-    sqlite_where=text(_OF_BATCH_OPEN),
-    postgresql_where=text(_OF_BATCH_OPEN),
-)
+batch_open = _partial_index("messages_batch_open", _OF_BATCH_OPEN, messages.c.account, messages.c.batch)
