@@ -26,23 +26,25 @@ from gateway.inbound.send import SendOperation
 from gateway.listener import bind, listening
 from gateway.mapping.answers import Answer
 from gateway.mapping.loader import Plan
-from gateway.outbound.callbacks import CallbackDispatcher, Details
+from gateway.outbound.callbacks import CallbackDispatcher
 from gateway.outbound.poller import Poller
 from gateway.outbound.releaser import Releaser
 from gateway.outbound.reports import Reports
 from gateway.outbound.sender import Sender
+from gateway.outbound.standing import keep_standing
 from gateway.outbound.web import WebClient
+from gateway.outbound.works import RELEASES, SWEEP, SharedWorks, Works, polling, telling
 from gateway.settings import Settings, addresses
 from gateway.store.asking import AskingStore
-from gateway.store.callbacks import CallbackStore
+from gateway.store.callbacks import CallbackStore, Details, Script
 from gateway.store.codes import CodeStore
 from gateway.store.database import Database, opened
 from gateway.store.engine import open_engine
 from gateway.store.mailings import MailingStore
 from gateway.store.media import MediaStore
 from gateway.store.messages import MessageStore
+from gateway.store.nodes import Node
 from gateway.store.numbers import Numbers
-from gateway.store.ownership import sole_ownership
 from gateway.store.pictures import PictureStorage, open_storage
 from gateway.store.records import RecordStore
 from gateway.store.releases import ReleaseStore
@@ -88,43 +90,68 @@ async def gateway(
         album = Album(MediaStore(database), storage, settings.public_url, retention)
         records, numbers, asking = RecordStore(database), Numbers(database), AskingStore(database)
         mailings = MailingStore(database, numbers)
-        dispatcher, reports, pollers = _reporting(stack, plan, database, bulk_details(mailings, asking))
-        store, senders = await _sending(stack, plan, database, reports)
-        releaser = Releaser(ReleaseStore(database, plan.accounts.accounts), senders, pollers, dispatcher)
+        node = await _join(stack, database)
+        works = await _shared_works(node, plan)
+        dispatcher, reports, pollers = _reporting(stack, plan, database, works, bulk_details(mailings, asking))
+        store, senders = await _sending(stack, plan, database, reports, node)
+        _run_beside(stack, keep_standing(node, works, senders.values()))
+        releaser = Releaser(ReleaseStore(database, plan.accounts.accounts), senders, pollers, dispatcher, works)
         _run_beside(stack, releaser.run())
         send = SendOperation(store, senders, reports, numbers, releaser)
         operations = build_operations(send, records, asking, CodeStore(database), Mailer(mailings, asking, releaser))
         app = LegacyApp(plan, operations, album, records, observer)
-        _run_beside(stack, _sweeping(database, storage, retention))
+        _run_beside(stack, _sweeping(database, storage, retention, works))
         await stack.enter_async_context(listening(operator_app(), [doors.operator]))
         hooks = HookApp(plan.accounts.hooks, plan.upstream.hooks, reports, app)
         await _open(stack, doors, PictureApp(album, hooks), plan)
         yield
 
 
+async def _join(stack: contextlib.AsyncExitStack, database: Database) -> Node:
+    """One node more among those that share the database; to leave is the last thing that it does."""
+    node = Node(database)
+    await node.join()
+
+    async def leave() -> None:
+        with contextlib.suppress(StoreUnavailable):
+            await node.leave()
+
+    stack.push_async_callback(leave)
+    return node
+
+
+async def _shared_works(node: Node, plan: Plan) -> SharedWorks:
+    scripts = [*plan.accounts.targets.values(), *plan.accounts.by_request.values()]
+    tellings = [telling(Script(each.account, each.dialect, each.by_request)) for each in scripts]
+    works = SharedWorks(node, [RELEASES, SWEEP, *map(polling, plan.accounts.smsbat), *tellings])
+    await works.look()
+    return works
+
+
 def _reporting(
-    stack: contextlib.AsyncExitStack, plan: Plan, database: Database, details: Details
+    stack: contextlib.AsyncExitStack, plan: Plan, database: Database, works: Works, details: Details
 ) -> tuple[CallbackDispatcher, Reports, dict[str, Poller]]:
     """Callbacks going out, early reports and status reads, at work."""
     targets, web = plan.accounts.targets, WebClient()
     stack.push_async_callback(web.aclose)
     scripts = [*targets.values(), *plan.accounts.by_request.values()]
-    dispatcher = CallbackDispatcher(CallbackStore(database), scripts, web, details)
+    dispatcher = CallbackDispatcher(CallbackStore(database, details), scripts, web, works)
     dispatcher.start()
     stack.push_async_callback(dispatcher.stop)
     reports = Reports(ReportStore(database, targets), dispatcher)
     _run_beside(stack, reports.run())
-    pollers = {name: Poller(login, plan.upstream.hooks, reports) for name, login in plan.accounts.smsbat.items()}
+    hooks = plan.upstream.hooks
+    pollers = {name: Poller(login, hooks, reports, works) for name, login in plan.accounts.smsbat.items()}
     for poller in pollers.values():
         _run_beside(stack, poller.run())
     return dispatcher, reports, pollers
 
 
 async def _sending(
-    stack: contextlib.AsyncExitStack, plan: Plan, database: Database, reports: Reports
+    stack: contextlib.AsyncExitStack, plan: Plan, database: Database, reports: Reports, node: Node
 ) -> tuple[MessageStore, dict[str, Sender]]:
     """The senders, at work, and the store they share."""
-    store = MessageStore(database)
+    store = MessageStore(database, node)
     senders = {
         name: Sender(login, plan.upstream, plan.accounts.accounts, store, reports)
         for name, login in plan.accounts.smsbat.items()
@@ -162,10 +189,11 @@ def _run_beside(stack: contextlib.AsyncExitStack, work: Coroutine[Any, Any, None
     stack.push_async_callback(end)
 
 
-async def _sweeping(database: Database, storage: PictureStorage, retention: int) -> None:
+async def _sweeping(database: Database, storage: PictureStorage, retention: int, works: Works) -> None:
     while True:
         try:
-            await sweep(database, storage, now_ms(), retention)
+            if works.has(SWEEP):
+                await sweep(database, storage, now_ms(), retention)
         except (StoreUnavailable, OSError) as error:
             log.error("what is kept too long can't be removed yet", error=str(error))
         except Exception:
@@ -176,7 +204,7 @@ async def _sweeping(database: Database, storage: PictureStorage, retention: int)
 @contextlib.asynccontextmanager
 async def _database(address: str) -> AsyncIterator[Database]:
     engine = open_engine(address)
-    async with sole_ownership(engine), opened(engine) as database:
+    async with opened(engine) as database:
         yield database
 
 

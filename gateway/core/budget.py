@@ -11,10 +11,22 @@ class CallBudget:
     """
 
     def __init__(self, rate: float, burst: int, in_flight: int) -> None:
+        self._whole = (rate, burst, in_flight)
+        self._shares = 1
         self.rate = rate
         self.capacity = float(max(1, burst - in_flight))
         self._tokens = self.capacity
         self._at: float | None = None
+
+    def share(self, among: int) -> None:
+        """From now on so many share it, and each has its part."""
+        if among == self._shares:
+            return
+        rate, burst, in_flight = self._whole
+        self._shares = among
+        self.rate = rate / among
+        self.capacity = float(max(1, burst // among - in_flight))
+        self._tokens = min(self._tokens, self.capacity)
 
     def delay(self, now: float) -> float:
         """Seconds until a call may go out; 0 when it may now."""

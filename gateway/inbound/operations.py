@@ -25,9 +25,8 @@ from gateway.inbound.records import (
     RemoveOperation,
 )
 from gateway.inbound.send import SendOperation
-from gateway.outbound.callbacks import Details
 from gateway.store.asking import AskingStore
-from gateway.store.callbacks import Callback
+from gateway.store.callbacks import Callback, Details
 from gateway.store.codes import CodeStore
 from gateway.store.mailings import MailingStore, with_deliveries
 from gateway.store.records import RecordStore

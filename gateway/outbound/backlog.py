@@ -101,6 +101,11 @@ class Backlog:
         for each in ids:
             self._known.pop(each, None)
 
+    def start_over(self) -> None:
+        """Forget what is in no call: it is to be read again, if it is still this node's."""
+        self._waiting.clear()
+        self.forget([each for each, pending in self._known.items() if not pending.in_call])
+
     def begin_refill(self) -> None:
         """The store is being read: what it says may be older than what is forgotten from now on."""
         self._forgotten_meanwhile, self._missed_meanwhile, self.reading_wanted = [], False, False

@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -19,6 +18,7 @@ from gateway.clock import now_ms
 from gateway.errors import StoreUnavailable
 from gateway.mapping.callbacks import CallbackTarget
 from gateway.outbound.web import NoWebAnswer, WebAnswer, WebClient
+from gateway.outbound.works import EVERY_WORK, Works, telling
 from gateway.store.callbacks import Callback, CallbackState, CallbackStore, Script
 
 log = structlog.get_logger("gateway.callbacks")
@@ -28,20 +28,14 @@ PER_HOST, PER_SCRIPT = 8, 4
 HELD = 64
 #: Seconds after which the outbox is read again in any case: an operator may have put something back.
 LONGEST_PAUSE = 8.0
+#: The same among other nodes, whose reports may owe something to this one's scripts.
+_AMONG_OTHERS = 1.0
 #: Seconds that requests under way may take to end when the gateway stops; they are made again otherwise.
 _STOP_TIMEOUT = 5.0
 #: Seconds before a store in trouble is asked again.
 _RETRY = 1.0
 #: Statuses of an answer that mean that the partner has it; others among the schedule's stop codes mean that it won't.
 _HAS_IT = range(200, 300)
-
-
-#: What else is known of a callback when it goes out.
-Details = Callable[[Callback], Awaitable[Mapping[str, Any]]]
-
-
-async def _no_details(_callback: Callback) -> Mapping[str, Any]:
-    return {}
 
 
 class CallbackDispatcher:
@@ -52,11 +46,12 @@ class CallbackDispatcher:
         store: CallbackStore,
         targets: Iterable[CallbackTarget],
         web: WebClient,
-        details: Details = _no_details,
+        works: Works = EVERY_WORK,
         clock: Callable[[], int] = now_ms,
         dice: Callable[[], float] = random.random,
     ) -> None:
-        common = _Common(store, web, defaultdict(lambda: asyncio.Semaphore(PER_HOST)), details, clock, dice)
+        hosts: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(PER_HOST))
+        common = _Common(store, web, hosts, works, clock, dice)
         self._workers = {
             Script(target.account, target.dialect, target.by_request): _Worker(target, common) for target in targets
         }
@@ -84,7 +79,7 @@ class _Common:
     store: CallbackStore
     web: WebClient
     hosts: defaultdict[str, asyncio.Semaphore]
-    details: Details
+    works: Works
     clock: Callable[[], int]
     dice: Callable[[], float]
 
@@ -98,7 +93,7 @@ class _Worker:
         self._store = common.store
         self._web = common.web
         self._hosts = common.hosts
-        self._details = common.details
+        self._works = common.works
         self._clock = common.clock
         self._dice = common.dice
         self._slots = asyncio.Semaphore(PER_SCRIPT)
@@ -131,7 +126,7 @@ class _Worker:
             self._changed.clear()
             try:
                 await self._take_what_is_due()
-                pause = LONGEST_PAUSE
+                pause = LONGEST_PAUSE if self._works.alone else _AMONG_OTHERS
             except StoreUnavailable as error:
                 log.error("the outbox can't be read yet", account=self._target.account, error=str(error))
                 pause = _RETRY
@@ -148,6 +143,8 @@ class _Worker:
             return
 
     async def _take_what_is_due(self) -> None:
+        if not self._works.has(telling(self._script)):
+            return
         held = [each.id for chain in self._chains.values() for each in chain]
         room = HELD - len(held)
         self._full = room <= 0
@@ -190,7 +187,7 @@ class _Worker:
 
     async def _send(self, callback: Callback) -> WebAnswer | NoWebAnswer | None:
         """The answer, or ``None`` when the mapping files have no form for it any more."""
-        more = await self._details(callback)
+        more = await self._store.details(callback)
         # What is told of a bulk request may be long.
         known = {"zone": self._target.zone, **more}
         tell = self._target.format.body

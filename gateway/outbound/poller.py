@@ -20,6 +20,7 @@ from gateway.mapping.hooks import HookPlan, NotTold
 from gateway.outbound.checks import GRACE, LONGEST, next_check
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
 from gateway.outbound.reports import Reports
+from gateway.outbound.works import EVERY_WORK, Works, polling
 from gateway.store.reports import Check
 
 log = structlog.get_logger("gateway.poller")
@@ -40,10 +41,11 @@ _OUTER_BOUND = 86_400_000
 class Poller:
     """The status reads of one SMSBAT login."""
 
-    def __init__(self, login: SmsbatLogin, hooks: HookPlan, reports: Reports) -> None:
+    def __init__(self, login: SmsbatLogin, hooks: HookPlan, reports: Reports, works: Works = EVERY_WORK) -> None:
         self._name = login.name
         self._hooks = hooks
         self._reports = reports
+        self._works = works
         self._client = SmsbatClient(login, hooks.read_path, IN_FLIGHT)
         # One at a time, evenly, and a little slower than allowed: reads can bunch up on their way.
         self._budget = CallBudget(login.settings.reads_per_second * _PACE, 1, IN_FLIGHT)
@@ -71,6 +73,9 @@ class Poller:
         await asyncio.gather(*asked, return_exceptions=True)
 
     async def _step(self) -> None:
+        if not self._works.has(polling(self._name)):
+            await asyncio.sleep(_PAUSE)
+            return
         try:
             due = await self._reports.store.checks(self._name, now_ms(), _BATCH, [*self._reading])
             for check in due:

@@ -13,6 +13,7 @@ from gateway.errors import StoreUnavailable
 from gateway.outbound.callbacks import CallbackDispatcher
 from gateway.outbound.poller import Poller
 from gateway.outbound.sender import Sender
+from gateway.outbound.works import EVERY_WORK, RELEASES, Works
 from gateway.store.mailings import CHUNK
 from gateway.store.releases import Release, ReleaseStore
 
@@ -21,7 +22,7 @@ log = structlog.get_logger("gateway.releaser")
 #: Seconds between steps: while something goes out, while its sender or its rate holds it up, while bulk requests are
 #: open, and at most.
 _AT_WORK, _HELD_UP, _OPEN, _LONGEST = 0.02, 0.2, 1.0, 30.0
-_TROUBLE = 2.0
+_TROUBLE, _NOT_MINE = 2.0, 1.0
 
 
 class Releaser:
@@ -33,11 +34,13 @@ class Releaser:
         senders: Mapping[str, Sender],
         pollers: Mapping[str, Poller],
         dispatcher: CallbackDispatcher,
+        works: Works = EVERY_WORK,
     ) -> None:
         self._store = store
         self._senders = senders
         self._pollers = pollers
         self._dispatcher = dispatcher
+        self._works = works
         self._changed: list[asyncio.Event] = []
 
     def wake(self) -> None:
@@ -57,7 +60,10 @@ class Releaser:
         while True:
             changed.clear()
             try:
-                pause = await step(now_ms())
+                mine = self._works.has(RELEASES)
+                pause = await step(now_ms()) if mine else _NOT_MINE
+                # Another node may have been asked for something that this one is to let go out.
+                pause = pause if self._works.alone else min(pause, _NOT_MINE)
             except StoreUnavailable as error:
                 log.error("what is to go out later can't be read yet", error=str(error))
                 pause = _TROUBLE

@@ -73,11 +73,9 @@ class Sender:
         self._changed = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0
-        self._started_at = 0
 
     async def start(self) -> None:
         """Take up what an earlier run left on disk, and begin."""
-        self._started_at = now_ms()
         self._backlog.stayed_on_disk()
         await self._refill()
         self._runner = asyncio.create_task(self._run())
@@ -130,6 +128,16 @@ class Sender:
         self._forget(pending)
         return written
 
+    def share(self, among: int) -> None:
+        """So many nodes call under this login; what those had that are gone, is to be looked for."""
+        self._budget.share(among)
+        self.released()
+
+    def start_over(self) -> None:
+        """Nobody believed that this node is there: what it had, others may have by now."""
+        self._backlog.start_over()
+        self.released()
+
     def released(self) -> None:
         """Messages on disk have become due without being submitted here."""
         self._backlog.reading_wanted = True
@@ -179,6 +187,9 @@ class Sender:
 
     async def _step(self) -> None:
         """Make the calls that may be made now."""
+        if not self._store.is_sure:
+            self._wake_after(RETRY_DELAY)
+            return
         if self._backlog.wants_more:
             await self._refill()
         while self._backlog and self._in_flight < self._settings.calls_in_flight:
@@ -232,9 +243,8 @@ class Sender:
             log.error("what waits on disk can't be read yet", smsbat=self.name, error=str(error))
             self._wake_after(RETRY_DELAY)
         finally:
-            # What was not due before this run can't have been in a call of an earlier one.
             pending = [
-                Pending(message, self._account_of(message), maybe_out=message.due_at < self._started_at)
+                Pending(message, self._account_of(message), maybe_out=message.id in found.taken_over)
                 for message in found.messages
             ]
             self._backlog.end_refill(pending, found.exhausted)

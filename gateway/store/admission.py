@@ -13,6 +13,7 @@ from gateway.core.messages import Message, State
 from gateway.mapping.schema.accounts import RateSection
 from gateway.store.media import extend_picture
 from gateway.store.tables import messages, rates, repeats
+from gateway.store.turns import one_at_a_time
 from gateway.store.writer import Rows
 
 #: Numbers asked for in one statement: below every database's limit of bound values.
@@ -58,6 +59,8 @@ class Admission:
         when the account is over its rate; nothing is written then.
         """
         keys = self._keys() if self._told_apart else []
+        if self.terms.rate or keys:
+            one_at_a_time(connection, f"{self._first.account}:{self._first.reference if keys else ''}")
         known = self._repeated(connection, keys) if keys else {}
         own = [message.id for message in self.submission]
         ids = [known.get(key, each) for key, each in zip(keys, own, strict=True)] if keys else own
@@ -137,6 +140,7 @@ class Admission:
 
 def room_at_rate(connection: Connection, account: str, rate: RateSection, now: int, most: int) -> int:
     """How many messages of a mailing may go out now, ``most`` at once; they are taken from the account's allowance."""
+    one_at_a_time(connection, f"{account}:")
     level = _level(connection, account, rate, now)
     room = max(0, min(most, int(rate.burst - level)))
     if room:
@@ -146,7 +150,7 @@ def room_at_rate(connection: Connection, account: str, rate: RateSection, now: i
 
 def _level(connection: Connection, account: str, rate: RateSection, now: int) -> float:
     """How many messages are still to be worked off at an account's rate."""
-    row = connection.execute(select(rates).where(rates.c.account == account)).first()
+    row = connection.execute(select(rates).where(rates.c.account == account).with_for_update()).first()
     passed = max(0, now - row.at) / 1000 if row else 0.0
     return max(0.0, row.level - passed * rate.per_second) if row else 0.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -88,11 +88,20 @@ def insert_callbacks(connection: Any, rows: Sequence[Mapping[str, Any]]) -> None
         connection.execute(_INSERT, rows)
 
 
+#: What else is known of a callback when it goes out.
+Details = Callable[[Callback], Awaitable[Mapping[str, Any]]]
+
+
+async def _no_details(_callback: Callback) -> Mapping[str, Any]:
+    return {}
+
+
 class CallbackStore:
     """The outbox. Every method raises ``StoreUnavailable``."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, details: Details = _no_details) -> None:
         self._database = database
+        self.details = details
 
     async def due(self, script: Script, now: int, limit: int, without: Collection[int]) -> list[Callback]:
         """Callbacks to one script that may go out now, those of a message in order.

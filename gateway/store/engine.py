@@ -12,18 +12,25 @@ from sqlalchemy.exc import ArgumentError
 
 from gateway.errors import ConfigurationError
 
-#: Another process (a backup, a shell) may hold the file this long, in seconds, before a write fails.
+#: Another process (a backup, a shell, another worker) may hold the file this long, in seconds, before a write fails.
 BUSY_TIMEOUT = 5.0
+#: Seconds to get a connection to PostgreSQL, and to notice that one is dead.
+_CONNECT_TIMEOUT, _DEAD_AFTER = 5, 10
+#: Connections to PostgreSQL: the writer's, and those that read beside it.
+_CONNECTIONS = 6
+_WRONG = "GATEWAY_DATABASE is sqlite:///path of a file, or postgresql://user:password@host/database"
 
 
 def open_engine(database: str) -> Engine:
-    """An engine for a database URL; so far ``sqlite:///path``. Raises ``ConfigurationError``."""
+    """An engine for a database URL, of SQLite or PostgreSQL. Raises ``ConfigurationError``."""
     try:
         url = make_url(database)
     except ArgumentError as error:
-        raise ConfigurationError("GATEWAY_DATABASE is no database URL, such as sqlite:///gateway.db") from error
+        raise ConfigurationError(_WRONG) from error
+    if url.get_backend_name() == "postgresql" and url.database:
+        return _postgresql(url)
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-        raise ConfigurationError("the database must be an SQLite file: sqlite:///path")
+        raise ConfigurationError(_WRONG)
     _create_private(Path(url.database))
     return _sqlite(url)
 
@@ -35,6 +42,17 @@ def _create_private(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise ConfigurationError(f"the database file {path} can't be opened: {error.strerror}") from error
+
+
+def _postgresql(url: URL) -> Engine:
+    """Every connection prepares the statements that it repeats; one that broke is replaced unseen."""
+    alive = {"keepalives_idle": _DEAD_AFTER, "keepalives_interval": 2, "tcp_user_timeout": _DEAD_AFTER * 1000}
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=_CONNECTIONS,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": _CONNECT_TIMEOUT, "application_name": "smsbat-gateway", **alive},
+    )
 
 
 def _sqlite(url: URL) -> Engine:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 import structlog
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     Executable,
     Row,
@@ -28,12 +30,15 @@ from gateway.core.lifecycle import FINAL, Report, Status
 from gateway.core.messages import CREDENTIAL_OUTCOMES, Content, Message, Otp, Outcome, Receipt, State
 from gateway.store.admission import NO_TERMS, Admission, Terms
 from gateway.store.database import Database
+from gateway.store.nodes import ALONE, Share
 from gateway.store.reports import Applied, ReportStore
 from gateway.store.tables import messages
 
 log = structlog.get_logger("gateway.store")
 
 _INSERT = insert(messages)
+#: Ids in one statement: below every database's limit of bound values.
+_IDS = 500
 _SETTLED_COLUMNS = ("state", "outcome", "concern", "detail", "upstream_id", "parts", "settled_at", "watch_until")
 #: Not an IN: its list would be another parameter for each row of a statement for many.
 _IS_FINAL = or_(*(messages.c.status == status.value for status in sorted(FINAL)))
@@ -121,19 +126,24 @@ def _kept_of(message: Message) -> Content | None:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Messages still to be submitted; ``exhausted`` when the database has no more of them than these."""
+    """Messages still to be submitted; ``exhausted`` when the database has no more of them than these.
+
+    ``taken_over`` are those of them that a node had which is gone: they may have been in a call.
+    """
 
     messages: list[Message]
     exhausted: bool
+    taken_over: frozenset[str] = frozenset()
 
 
 class MessageStore:
     """Messages on disk. Writing methods return when the rows are durable and raise ``StoreUnavailable``."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, share: Share = ALONE) -> None:
         self._database = database
         self._engine = database.engine
         self._writer = database.writer
+        self._share = share
 
     async def accept(
         self,
@@ -147,7 +157,7 @@ class MessageStore:
         Returns for each the id of the message that it is, which is another's when it repeats that. ``None`` when the
         account is over its rate: nothing is stored then.
         """
-        rows = [message_row(message, smsbat) for message in submission]
+        rows = [message_row(message, smsbat, node=self._share.id) for message in submission]
         planned = [message_row(message, smsbat, State.PLANNED) for message in follow_ups]
         if terms:
             return await self._writer.run(Admission(submission, rows, _INSERT, terms, planned))
@@ -185,8 +195,39 @@ class MessageStore:
         return await self._writer.run(work)
 
     async def unsettled(self, smsbat: str, now: int, limit: int) -> Reading:
-        """The oldest messages that are still to be submitted under an SMSBAT login, and are due by ``now``."""
-        return await self._database.read(self._unsettled, smsbat, now, limit)
+        """The oldest messages that are still to be submitted under an SMSBAT login, and are due by ``now``.
+
+        What no node has that is there, is this one's from now on.
+        """
+        taken_over: frozenset[str] = frozenset()
+        if await self._database.read(self._has_others, smsbat, now):
+            taken_over = await self._writer.run(lambda connection: self._take_over(connection, smsbat, now, limit))
+        found = await self._database.read(self._unsettled, smsbat, now, limit)
+        return replace(found, taken_over=taken_over)
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether what is this node's is not sent by others meanwhile."""
+        return self._share.is_sure
+
+    @property
+    def _is_nobodys(self) -> ColumnElement[bool]:
+        return or_(messages.c.node.is_(None), messages.c.node.not_in(self._share.alive))
+
+    def _has_others(self, smsbat: str, now: int) -> bool:
+        due = (_IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at <= now, self._is_nobodys)
+        with self._engine.connect() as connection:
+            return connection.execute(select(messages.c.id).where(*due).limit(1)).first() is not None
+
+    def _take_over(self, connection: Connection, smsbat: str, now: int, limit: int) -> frozenset[str]:
+        """Make them this node's; returns which of them another one had. Two nodes do not wait for each other."""
+        due = (_IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at <= now, self._is_nobodys)
+        query = select(messages.c.id, messages.c.node).where(*due).order_by(messages.c.id).limit(limit)
+        rows = connection.execute(query.with_for_update(skip_locked=True)).all()
+        ids = iter([row.id for row in rows])
+        while some := list(itertools.islice(ids, _IDS)):
+            connection.execute(update(messages).where(messages.c.id.in_(some)).values(node=self._share.id))
+        return frozenset(row.id for row in rows if row.node is not None)
 
     async def next_due(self, smsbat: str, now: int) -> int | None:
         """When the first of the messages held until after ``now`` is due."""
@@ -203,7 +244,8 @@ class MessageStore:
             return first
 
     def _unsettled(self, smsbat: str, now: int, limit: int) -> Reading:
-        due = (_IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at <= now)
+        own = messages.c.node == self._share.id
+        due = (_IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at <= now, own)
         query = select(messages).where(*due).order_by(messages.c.id).limit(limit)
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
@@ -218,7 +260,9 @@ class MessageStore:
             return {row.smsbat: row.messages for row in connection.execute(query)}
 
 
-def message_row(message: Message, smsbat: str, state: State = State.ACCEPTED) -> dict[str, Any]:
+def message_row(
+    message: Message, smsbat: str, state: State = State.ACCEPTED, node: str | None = None
+) -> dict[str, Any]:
     """A row of the table of messages."""
     return {
         "id": message.id,
@@ -241,6 +285,7 @@ def message_row(message: Message, smsbat: str, state: State = State.ACCEPTED) ->
         "number": message.number,
         "batch": message.batch,
         "follows": message.follows,
+        "node": node,
     }
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from gateway.errors import StoreUnavailable
 from gateway.store.database import Database
 from gateway.store.tables import numbers
+from gateway.store.turns import one_at_a_time
 
 #: Ids that are taken from the database at once, so that most messages cost no transaction of their own for it. Those
 #: that are left when the gateway stops are never used.
@@ -19,6 +20,7 @@ LARGEST_NUMBER = 2**31 - 1
 
 def take_numbers(connection: Connection, account: str, count: int) -> int:
     """Take so many ids in a transaction of the writer; returns the first. Raises ``StoreUnavailable`` at the end."""
+    one_at_a_time(connection, f"{account}#")
     taken = update(numbers).where(numbers.c.account == account).values(last=numbers.c.last + count)
     if connection.execute(taken).rowcount == 0:
         connection.execute(insert(numbers).values(account=account, last=count))

@@ -71,7 +71,8 @@ class ReleaseStore:
             planned = select(messages.c.id).where(*of_it, messages.c.batch.is_not(None), _IS_PLANNED)
             planned = planned.order_by(messages.c.number).limit(room)
             fresh = {"state": State.ACCEPTED.value, "due_at": now, "expires_at": now + mailing.ttl * 1000}
-            count = connection.execute(update(messages).where(messages.c.id.in_(planned)).values(**fresh)).rowcount
+            still = (messages.c.id.in_(planned), messages.c.state == State.PLANNED.value)
+            count = connection.execute(update(messages).where(*still).values(**fresh)).rowcount
             if count < room:
                 _released(connection, mailing, now)
             return count

@@ -130,7 +130,8 @@ class ReportStore:
         query = select(messages).where(or_(*named))
         if smsbat is not None:
             query = query.where(messages.c.smsbat == smsbat)
-        return connection.execute(query.limit(1)).first()
+        # Another node may be told the same at this moment.
+        return connection.execute(query.limit(1).with_for_update()).first()
 
     def _advance(self, connection: Connection, row: Row[Any], report: Report) -> set[Script]:
         """Move one message on, and owe what follows; returns the script that is owed it."""

@@ -62,6 +62,26 @@ messages = Table(
     # When its end was known, and when a client was first told that it is still on its way although it was.
     Column("final_at", BigInteger),
     Column("asked_at", BigInteger),
+    # The node that sends it; nobody's are anybody's.
+    Column("node", String(36)),
+)
+
+#: Gateway processes that share this database. One that did not say for a while that it is there counts as dead.
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("process", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+
+#: Work that only one node does at a time.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("node", String(36), nullable=False),
 )
 
 #: Uploaded pictures; their bytes are in the picture storage. ``needed_until`` is when the last message that shows one
