@@ -90,6 +90,7 @@ def serve(
     ] = None,
     mappings: MappingsOption = None,
     database: DatabaseOption = None,
+    workers: Annotated[int | None, typer.Option(help="Processes beside each other.  [GATEWAY_WORKERS, 1]")] = None,
     log_format: Annotated[
         str | None, typer.Option(help="console or json.  [GATEWAY_LOG_FORMAT, default: console]")
     ] = None,
@@ -113,6 +114,7 @@ def serve(
             operator_listen=operator_listen,
             mappings=mappings,
             database=database,
+            workers=workers,
             log_format=log_format,
             log_level=log_level,
         )

@@ -9,15 +9,25 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 
-def run_until_stopped(program: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Run ``program``; its event is set by SIGTERM or Ctrl-C, and it ends by returning."""
+def run_until_stopped(program: Callable[[asyncio.Event], Awaitable[None]], parents_end: int | None = None) -> None:
+    """Run ``program``; its event is set by SIGTERM or Ctrl-C, and it ends by returning.
+
+    The event is set too when ``parents_end`` can be read: then the parent process is gone.
+    """
 
     async def watched() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        if parents_end is not None:
+            loop.add_reader(parents_end, _parent_is_gone, loop, parents_end, stop)
         await program(stop)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(watched())
+
+
+def _parent_is_gone(loop: asyncio.AbstractEventLoop, parents_end: int, stop: asyncio.Event) -> None:
+    loop.remove_reader(parents_end)
+    stop.set()

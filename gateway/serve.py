@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import structlog
 
 from gateway.app import Doors, gateway
 from gateway.logs import configure_logging
-from gateway.mapping.loader import gets_pictures, load
+from gateway.mapping.loader import Plan, gets_pictures, load
 from gateway.process import run_until_stopped
 from gateway.settings import NO_PUBLIC_URL, Settings
+from gateway.store.engine import open_engine
+from gateway.store.migrations import migrate
+from gateway.workers import Workers
 
 
 def run_gateway(settings: Settings) -> None:
@@ -22,6 +26,18 @@ def run_gateway(settings: Settings) -> None:
     if settings.public_url is None and gets_pictures(plan.dialects.values(), plan.accounts):
         log.warning(NO_PUBLIC_URL)
 
+    if settings.workers == 1:
+        _serve(plan, settings, doors)
+        return
+    engine = open_engine(settings.database)
+    migrate(engine)
+    engine.dispose()
+    Workers(settings.workers, partial(_serve, plan, settings, doors)).watch()
+
+
+def _serve(plan: Plan, settings: Settings, doors: Doors, parents_end: int | None = None) -> None:
+    log = structlog.get_logger("gateway.serve")
+
     async def program(stop: asyncio.Event) -> None:
         async with gateway(plan, settings, doors):
             listens = {"listen": settings.listen, "tls": settings.tls_listen, "operator": settings.operator_listen}
@@ -29,4 +45,4 @@ def run_gateway(settings: Settings) -> None:
             await stop.wait()
             log.info("stopping")
 
-    run_until_stopped(program)
+    run_until_stopped(program, parents_end)

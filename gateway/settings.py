@@ -32,6 +32,7 @@ class Settings(BaseSettings):
 
     mappings: Path = Field(Path("mappings"), description="Folder of mapping files, accounts.yaml included.")
     database: str = Field("sqlite:///gateway.db", description="Database URL.")
+    workers: int = Field(1, ge=1, le=64, description="Processes that serve beside each other.")
     listen: str = Field(
         "127.0.0.1:8080", pattern=ADDRESSES_PATTERN, description="Addresses for legacy clients, with commas between."
     )

@@ -15,6 +15,7 @@ from gateway.logs import configure_logging
 from gateway.settings import Address
 from gateway.store import migrations
 from gateway.store.engine import open_engine
+from tests.support.postgres import new_database
 from tests.support.raw import Response, exchange
 from tests.support.servers import RunningSandbox, eventually, running_gateway, running_sandbox
 
@@ -24,11 +25,18 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database of each kind."""
+    return new_database() if request.param == "postgresql" else f"sqlite:///{tmp_path / 'data' / 'gateway.db'}"
+
+
 @pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    engine = open_engine(f"sqlite:///{tmp_path / 'data' / 'gateway.db'}")
+def engine(database: str) -> Iterator[Engine]:
+    engine = open_engine(database)
     migrations.migrate(engine)
-    return engine
+    yield engine
+    engine.dispose()
 
 
 @dataclass(frozen=True)

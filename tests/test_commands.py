@@ -63,7 +63,7 @@ def test_migrate(tmp_path: Path) -> None:
         (
             ["--mappings", "{mappings}", "--database", "mysql://x", "--listen", "127.0.0.1:0"],
             {},
-            "must be an SQLite file",
+            "GATEWAY_DATABASE is sqlite:///path of a file",
         ),
     ],
 )

@@ -18,9 +18,7 @@ from gateway.mapping.schema.accounts import Credential
 from gateway.outbound.client import NoAnswer, SmsbatClient
 from gateway.sandbox.behaviour import Fault
 from gateway.sandbox.smsbat import Sandbox
-from tests.support.process import GatewayProcess, gateway_process
-from tests.support.raw import exchange
-from tests.support.servers import accounts, eventually, free_address, running_gateway, running_sandbox, write_mappings
+from tests.support.servers import eventually, free_address, running_gateway, running_sandbox
 from tests.test_verdicts import TEMPORARY, send, stored
 
 
@@ -185,28 +183,3 @@ def test_a_connection_that_never_comes_about_took_nothing(monkeypatch: pytest.Mo
         result = submit(address_of(listener), b"{}", timeout=5)
     assert isinstance(result, NoAnswer)
     assert not result.maybe_taken
-
-
-# Two processes
-
-
-def test_a_new_process_waits_for_the_old_one_to_let_go_of_the_database(tmp_path: Path) -> None:
-    """Both would send what waits in it. The old one is still busy with its last requests."""
-    smsbat = free_address()
-    mappings = write_mappings(tmp_path / "mappings", accounts(f"http://{smsbat}", wait=0.1))
-    database, log = tmp_path / "gateway.db", tmp_path / "log"
-    with gateway_process(mappings, database, free_address(), tmp_path / "old-log") as old:
-        assert send(old.address, "380500000308").code == 0
-        lives: list[GatewayProcess] = []
-        successor = threading.Thread(
-            target=lambda: lives.append(GatewayProcess(mappings, database, free_address(), log, {}))
-        )
-        successor.start()
-        eventually(lambda: log.exists() and "another gateway has this database" in log.read_text())
-        assert lives == []
-        assert old.terminate() == 0
-        successor.join()
-        with running_sandbox(smsbat) as sandbox:
-            eventually(lambda: len(sandbox.received) == 1)
-            assert exchange(lives[0].address, b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").code == -1
-        lives[0].kill()

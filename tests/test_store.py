@@ -21,7 +21,11 @@ from gateway.store import migrations
 from gateway.store.engine import open_engine
 from gateway.store.messages import MessageStore, Settled
 from gateway.store.tables import metadata
+from tests.support.postgres import new_database
 from tests.support.stores import MESSAGE, NOW, message, run
+
+#: What is asked in SQLite's own words.
+ONLY_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 def test_a_message_comes_back_as_it_was(engine: Engine) -> None:
@@ -115,11 +119,10 @@ def test_a_row_spoilt_by_hand_keeps_no_other_from_going_out(engine: Engine) -> N
     run(engine, scenario)
 
 
-def test_a_database_in_trouble_says_so_without_quoting_rows(engine: Engine, tmp_path: Path) -> None:
+def test_a_database_in_trouble_says_so_without_quoting_rows(engine: Engine) -> None:
     async def scenario(store: MessageStore) -> None:
-        with sqlite3.connect(tmp_path / "data" / "gateway.db") as other:
-            other.execute("DROP TABLE messages")
-        other.close()
+        with engine.begin() as other:
+            other.execute(text("DROP TABLE messages"))
         for attempt in (store.accept([MESSAGE], "main"), store.unsettled("main", NOW, 1)):
             with pytest.raises(StoreUnavailable) as caught:
                 await attempt
@@ -128,6 +131,7 @@ def test_a_database_in_trouble_says_so_without_quoting_rows(engine: Engine, tmp_
     run(engine, scenario)
 
 
+@ONLY_SQLITE
 def test_the_search_for_work_uses_its_own_small_index(engine: Engine) -> None:
     statements: list[tuple[str, Any]] = []
 
@@ -144,6 +148,7 @@ def test_the_search_for_work_uses_its_own_small_index(engine: Engine) -> None:
     assert "messages_unsettled" in str(plan)
 
 
+@ONLY_SQLITE
 def test_durability_settings(engine: Engine, tmp_path: Path) -> None:
     with engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
@@ -168,16 +173,20 @@ def test_head_is_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEAD
 
 
-@pytest.mark.parametrize("database", ["nonsense", "sqlite://", "mysql://x/y", "sqlite:////proc/nowhere/x.db"])
+@pytest.mark.parametrize(
+    "database", ["nonsense", "sqlite://", "mysql://x/y", "postgresql://x", "sqlite:////proc/nowhere/x.db"]
+)
 def test_a_database_that_can_not_be_used(database: str) -> None:
     with pytest.raises(ConfigurationError):
         open_engine(database)
 
 
-def test_migration_from_each_earlier_version_keeps_what_is_there(tmp_path: Path) -> None:
-    """A database of the first version, with a message that is still to be sent in it."""
-    for revision in ("0001", "0002"):
-        engine = open_engine(f"sqlite:///{tmp_path / f'{revision}.db'}")
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_migration_from_each_earlier_version_keeps_what_is_there(kind: str, tmp_path: Path) -> None:
+    """A database of an earlier version, with a message that is still to be sent in it."""
+    for revision in ("0001", "0002", "0003", "0004"):
+        of_sqlite = f"sqlite:///{tmp_path / f'{revision}.db'}"
+        engine = open_engine(of_sqlite if kind == "sqlite" else new_database(empty=True))
         config = Config()
         config.set_main_option("script_location", str(Path(migrations.__file__).parent))
         with engine.begin() as connection:
@@ -199,6 +208,7 @@ def test_migration_from_each_earlier_version_keeps_what_is_there(tmp_path: Path)
         run(engine, scenario)
 
 
+@ONLY_SQLITE
 def test_what_reads_before_it_writes_bears_another_process_that_writes(engine: Engine, tmp_path: Path) -> None:
     """An operator's command and a running gateway share the file: neither's work is refused for the other's."""
 

@@ -35,19 +35,21 @@ class GatewayProcess:
     """One life of a gateway process."""
 
     def __init__(
-        self, mappings: Path, database: Path, address: Address, log: Path, environment: dict[str, str]
+        self, mappings: Path, database: Path | str, address: Address, log: Path, environment: dict[str, str]
     ) -> None:
+        """``database`` is an SQLite file, or a URL."""
+        url = database if isinstance(database, str) else f"sqlite:///{database}"
         self.address = address
         self.operator = free_address()
         with log.open("a") as stderr:
             self._process = subprocess.Popen(
                 [
                     *(*COMMAND, "serve", "--listen", address, "--operator-listen", self.operator),
-                    *("--mappings", str(mappings), "--database", f"sqlite:///{database}", "--log-format", "json"),
+                    *("--mappings", str(mappings), "--database", url, "--log-format", "json"),
                 ],
                 stderr=stderr,
                 cwd=MAPPINGS.parent,
-                env={**os.environ, "GATEWAY_MEDIA": str(database.parent / "media"), **environment},
+                env={**os.environ, "GATEWAY_MEDIA": str(log.parent / "media"), **environment},
             )
         eventually(self._is_up)
 
@@ -63,6 +65,12 @@ class GatewayProcess:
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
+    @property
+    def children(self) -> list[int]:
+        """Its worker processes."""
+        listed = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+        return [int(each) for each in listed.split()]
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
@@ -74,7 +82,7 @@ class GatewayProcess:
 
 @contextlib.contextmanager
 def gateway_process(
-    mappings: Path, database: Path, address: Address, log: Path, environment: dict[str, str] | None = None
+    mappings: Path, database: Path | str, address: Address, log: Path, environment: dict[str, str] | None = None
 ) -> Iterator[GatewayProcess]:
     """A gateway that is killed at the end of the block, unless it ended before."""
     process = GatewayProcess(mappings, database, address, log, environment or {})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
+
+from gateway.store.turns import one_at_a_time
 
 #: The newest migration. A database that says so needs nothing, and Alembic is not even imported.
 HEAD = "0005"
@@ -19,7 +21,11 @@ def migrate(engine: Engine) -> bool:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
-    with engine.begin() as connection:
+    with engine.execution_options(writing=True).begin() as connection:
+        one_at_a_time(connection, "migrations")
+        if _revision(connection) == HEAD:
+            # Another process was quicker.
+            return False
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     return True
@@ -28,7 +34,11 @@ def migrate(engine: Engine) -> bool:
 def current_revision(engine: Engine) -> str | None:
     """The migration that a database is at; ``None`` for an empty one."""
     with engine.connect() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-        return revision
+        return _revision(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision

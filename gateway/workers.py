@@ -1,0 +1,68 @@
+"""Several processes of one machine behind the same listening sockets; their parent does nothing but watch over them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger("gateway.workers")
+
+#: Seconds before a worker is started again that ended by itself, lest one that can't start is started all the time.
+_PAUSE = 1.0
+
+
+class Workers:
+    """Forked before anything else is begun: they share what the parent has loaded and bound.
+
+    ``work`` is given a file descriptor that can be read when the parent is gone.
+    """
+
+    def __init__(self, count: int, work: Callable[[int], None]) -> None:
+        self._work = work
+        self._stopping = False
+        self._running: set[int] = set()
+        # Whoever has the one end can read from it when the parent is gone, however that ended.
+        self._parents_end, self._own_end = os.pipe()
+        for _ in range(count):
+            self._start()
+
+    def watch(self) -> None:
+        """Start workers again that end by themselves, until the process is told to stop; then wait for all of them."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        while self._running:
+            worker, status = os.wait()
+            self._running.discard(worker)
+            if not self._stopping:
+                log.error("a worker ended by itself, and is started again", status=os.waitstatus_to_exitcode(status))
+                time.sleep(_PAUSE)
+                self._start()
+            if self._stopping:
+                self._stop()
+
+    def _start(self) -> None:
+        worker = os.fork()
+        if worker:
+            self._running.add(worker)
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        os.close(self._own_end)
+        code = 1
+        try:
+            self._work(self._parents_end)
+            code = 0
+        except Exception:
+            log.exception("a worker failed")
+        finally:
+            os._exit(code)
+
+    def _stop(self, *_: Any) -> None:
+        self._stopping = True
+        for worker in self._running:
+            os.kill(worker, signal.SIGTERM)

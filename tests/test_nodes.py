@@ -1,0 +1,186 @@
+"""Several gateway processes on one database, SQLite and PostgreSQL: who does what, and what a dead one leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from gateway.core.budget import CallBudget
+from gateway.settings import Address
+from gateway.store.database import Database, opened
+from gateway.store.messages import MessageStore
+from gateway.store.nodes import BELIEVED, Node
+from tests.support.load import Books, numbers, run_load
+from tests.support.process import GatewayProcess, gateway_process
+from tests.support.raw import exchange, get, signed
+from tests.support.servers import (
+    accounts,
+    eventually,
+    free_address,
+    running_sandbox,
+    write_mappings,
+)
+from tests.support.stores import NOW, message
+
+
+async def _joined(database: Database, process: str = "") -> Node:
+    node = Node(database)
+    await node.join()
+    return node
+
+
+def test_what_a_node_had_is_anothers_when_it_is_gone(engine: Engine) -> None:
+    async def scenario(database: Database) -> None:
+        first, second = await _joined(database), await _joined(database)
+        await first.beat()
+        assert first.alive == second.alive == {first.id, second.id}
+        one, other = MessageStore(database, first), MessageStore(database, second)
+        await one.accept([message(1), message(2)], "main")
+        assert (await other.unsettled("main", NOW, 10)).messages == []
+        found = await one.unsettled("main", NOW, 10)
+        assert ([each.id for each in found.messages], found.taken_over) == (["id-00001", "id-00002"], frozenset())
+        await first.leave()
+        await second.beat()
+        found = await other.unsettled("main", NOW, 10)
+        assert [each.id for each in found.messages] == ["id-00001", "id-00002"]
+        assert found.taken_over == {"id-00001", "id-00002"}
+        assert (await one.unsettled("main", NOW, 10)).messages == []
+
+    _run(engine, scenario)
+
+
+def test_two_nodes_never_take_the_same(engine: Engine) -> None:
+    async def scenario(database: Database) -> None:
+        gone = await _joined(database)
+        await MessageStore(database, gone).accept([message(each) for each in range(600)], "main")
+        await gone.leave()
+        async with opened(database.engine) as another:
+            nodes = [await _joined(each) for each in (database, another)]
+            for node in nodes:
+                await node.beat()
+            stores = [MessageStore(*each) for each in zip((database, another), nodes, strict=True)]
+            found = await asyncio.gather(*(store.unsettled("main", NOW, 400) for store in stores for _ in range(3)))
+            await asyncio.gather(*(store.unsettled("main", NOW, 400) for store in stores))
+            owned = [{each.id for each in (await store.unsettled("main", NOW, 1000)).messages} for store in stores]
+        assert owned[0] & owned[1] == set()
+        assert len(owned[0] | owned[1]) == 600
+        assert found
+
+    _run(engine, scenario)
+
+
+def test_works_are_divided_and_pass_on(engine: Engine) -> None:
+    async def scenario(database: Database) -> None:
+        first, second = await _joined(database), await _joined(database)
+        await first.beat()
+        assert await first.holds(["a", "b"]) == {"a", "b"}
+        assert await second.holds(["a", "b", "c"]) == {"c"}
+        assert await first.holds(["a", "b", "c"]) == {"a", "b"}
+        await first.leave()
+        await second.beat()
+        assert await second.holds(["a", "b", "c"]) == {"a", "b", "c"}
+
+    _run(engine, scenario)
+
+
+def test_a_node_that_was_silent_does_not_believe_itself(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(database: Database) -> None:
+        node = await _joined(database)
+        assert node.is_sure
+        began = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: began + BELIEVED - 1)
+        assert not node.is_sure
+        monkeypatch.undo()
+
+    _run(engine, scenario)
+
+
+def test_a_budget_is_shared() -> None:
+    budget = CallBudget(100, 150, 4)
+    budget.share(2)
+    assert (budget.rate, budget.capacity) == (50, 71)
+    budget.share(1)
+    assert (budget.rate, budget.capacity) == (100, 146)
+
+
+def _run(engine: Engine, scenario: object) -> None:
+    async def whole() -> None:
+        async with opened(engine) as database:
+            await scenario(database)  # type: ignore[operator]
+
+    asyncio.run(whole())
+
+
+class Nodes:
+    """Two gateway processes on one database."""
+
+    def __init__(self, folder: Path, database: str, smsbat: str) -> None:
+        self._folder, self._database = folder, database
+        self._mappings = write_mappings(folder / "mappings", accounts(smsbat))
+        self.lives = [self.start("one"), self.start("two")]
+
+    def start(self, name: str) -> GatewayProcess:
+        (self._folder / name).mkdir(exist_ok=True)
+        return GatewayProcess(self._mappings, self._database, free_address(), self._folder / name / "log", {})
+
+
+def test_one_of_two_nodes_is_killed_under_load_and_nothing_is_lost(database: str, tmp_path: Path) -> None:
+    """Whatever either node said yes to, SMSBAT gets; twice only what was in a call at the kill, under the same id."""
+    with running_sandbox(limited=False) as sandbox:
+        nodes = Nodes(tmp_path, database, sandbox.url)
+        try:
+            books: list[Books] = []
+            loads = [
+                threading.Thread(target=_load, args=(books, each.address, f"38{i}0"))
+                for i, each in enumerate(nodes.lives)
+            ]
+            for load in loads:
+                load.start()
+            eventually(lambda: sandbox.summary()["messages"] > 400)
+            nodes.lives[0].kill()
+            for load in loads:
+                load.join()
+            accepted = [phone for each in books for phone in each.accepted]
+            assert len(accepted) > 3000
+            eventually(lambda: {each["to"] for each in sandbox.received} >= set(accepted))
+            doubles = sandbox.summary()["doubles"]
+            assert doubles <= 1000, "at most what its calls in flight held"
+            nodes.lives[0] = nodes.start("three")
+            assert exchange(nodes.lives[0].address, get(signed(phone="380999999999", txt="hello"))).code == 0
+        finally:
+            for each in nodes.lives:
+                each.kill()
+
+
+def _load(books: list[Books], address: Address, prefix: str) -> None:
+    books.append(run_load(address, numbers(3000, prefix), 8))
+
+
+def test_workers_share_sockets_and_database(database: str, tmp_path: Path) -> None:
+    """One is killed while they serve, and is there again; all end with their parent."""
+    with running_sandbox(limited=False) as sandbox:
+        mappings = write_mappings(tmp_path / "mappings", accounts(sandbox.url))
+        many = {"GATEWAY_WORKERS": "3"}
+        with gateway_process(mappings, database, free_address(), tmp_path / "log", many) as parent:
+            eventually(lambda: len(parent.children) == 3)
+            workers = parent.children
+            books = run_load(parent.address, numbers(600), 16)
+            assert (len(books.accepted), books.broken) == (600, 0)
+            os.kill(workers[0], signal.SIGKILL)
+            eventually(lambda: len(parent.children) == 3 and workers[0] not in parent.children)
+            again = run_load(parent.address, numbers(300, "3811"), 16)
+            # Connections that the killed one had taken already are broken.
+            assert len(again.accepted) + again.broken * 20 >= 300
+            eventually(lambda: sandbox.summary()["messages"] >= 600 + len(again.accepted))
+            left = parent.children
+            assert parent.terminate() == 0
+            assert not any(Path(f"/proc/{each}").exists() for each in left)
+            # The killed one may have had answers of SMSBAT that were not written down yet.
+            assert sandbox.summary()["doubles"] <= 16
