@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from gateway.clock import now_ms
-from gateway.console.operator import operator_app
+from gateway.console.operator import Condition, operator_app
 from gateway.errors import Refusal, StoreUnavailable
 from gateway.inbound.album import Album
 from gateway.inbound.app import LegacyApp, Observer, log_exchange
@@ -26,6 +26,7 @@ from gateway.inbound.send import SendOperation
 from gateway.listener import bind, listening
 from gateway.mapping.answers import Answer
 from gateway.mapping.loader import Plan
+from gateway.metrics import PLAN
 from gateway.outbound.callbacks import CallbackDispatcher
 from gateway.outbound.poller import Poller
 from gateway.outbound.releaser import Releaser
@@ -101,10 +102,21 @@ async def gateway(
         operations = build_operations(send, records, asking, CodeStore(database), Mailer(mailings, asking, releaser))
         app = LegacyApp(plan, operations, album, records, observer)
         _run_beside(stack, _sweeping(database, storage, retention, works))
-        await stack.enter_async_context(listening(operator_app(), [doors.operator]))
+        PLAN.set(now_ms() / 1000)
+        await stack.enter_async_context(listening(operator_app(_condition(node, senders)), [doors.operator]))
         hooks = HookApp(plan.accounts.hooks, plan.upstream.hooks, reports, app)
         await _open(stack, doors, PictureApp(album, hooks), plan)
         yield
+
+
+def _condition(node: Node, senders: Mapping[str, Sender]) -> Condition:
+    """Ready is who can write what it accepts; SMSBAT may be away: what is accepted waits for it."""
+
+    def condition() -> tuple[bool, Mapping[str, Any]]:
+        smsbat = {name: "no answer" if sender.is_held_back else "ok" for name, sender in senders.items()}
+        return node.is_sure, {"store": "ok" if node.is_sure else "not written to for a while", "smsbat": smsbat}
+
+    return condition
 
 
 async def _join(stack: contextlib.AsyncExitStack, database: Database) -> Node:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -99,26 +101,28 @@ def serve(
     ] = None,
 ) -> None:
     """Serve legacy clients: the production command. Everything can also be set in the environment as GATEWAY_…"""
+    settings = _settings(
+        listen=listen,
+        tls_listen=tls_listen,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+        tls_minimum=tls_minimum,
+        public_url=public_url,
+        media=media,
+        media_retention_days=media_retention_days,
+        operator_listen=operator_listen,
+        mappings=mappings,
+        database=database,
+        workers=workers,
+        log_format=log_format,
+        log_level=log_level,
+    )
+    if settings.workers > 1:
+        # Read when the metrics are imported.
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="gateway-metrics-"))
     from gateway.serve import run_gateway
 
-    run_gateway(
-        _settings(
-            listen=listen,
-            tls_listen=tls_listen,
-            tls_certificate=tls_certificate,
-            tls_key=tls_key,
-            tls_minimum=tls_minimum,
-            public_url=public_url,
-            media=media,
-            media_retention_days=media_retention_days,
-            operator_listen=operator_listen,
-            mappings=mappings,
-            database=database,
-            workers=workers,
-            log_format=log_format,
-            log_level=log_level,
-        )
-    )
+    run_gateway(settings)
 
 
 @app.command()

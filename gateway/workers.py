@@ -10,6 +10,8 @@ from typing import Any
 
 import structlog
 
+from gateway.metrics import forget_process
+
 log = structlog.get_logger("gateway.workers")
 
 #: Seconds before a worker is started again that ended by itself, lest one that can't start is started all the time.
@@ -38,6 +40,7 @@ class Workers:
         while self._running:
             worker, status = os.wait()
             self._running.discard(worker)
+            forget_process(worker)
             if not self._stopping:
                 log.error("a worker ended by itself, and is started again", status=os.waitstatus_to_exitcode(status))
                 time.sleep(_PAUSE)

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gateway.metrics import exposition
 
-async def _healthz(_request: Request) -> JSONResponse:
-    return JSONResponse({"status": "ok"})
+#: What there is to say of this process: whether it is ready, and why not.
+Condition = Callable[[], tuple[bool, Mapping[str, Any]]]
 
 
-def operator_app() -> Starlette:
-    """``/healthz`` answers 200 while the process serves."""
-    return Starlette(routes=[Route("/healthz", _healthz)])
+def operator_app(condition: Condition) -> Starlette:
+    """``/healthz`` answers 200 while it serves, ``/readyz`` while it can take messages; ``/metrics`` for Prometheus."""
+
+    async def healthz(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_request: Request) -> Response:
+        ready, details = condition()
+        return JSONResponse({"status": "ready" if ready else "not ready", **details}, 200 if ready else 503)
+
+    async def metrics(_request: Request) -> Response:
+        return Response(exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])

@@ -33,6 +33,11 @@ class CallBudget:
         self._refill(now)
         return 0.0 if self._tokens >= 1.0 else (1.0 - self._tokens) / self.rate
 
+    def left(self, now: float) -> float:
+        """How many calls may go out at once."""
+        self._refill(now)
+        return self._tokens
+
     def take(self) -> None:
         """Count a call that goes out now."""
         self._tokens -= 1.0

@@ -25,6 +25,7 @@ from gateway.inbound.form import read_form
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
+from gateway.metrics import MESSAGES, REQUEST_SECONDS, REQUESTS, STAGE_SECONDS, parameter_without_effect
 from gateway.store.records import RecordStore
 from gateway.wire.request_line import host_name
 
@@ -32,6 +33,8 @@ from gateway.wire.request_line import host_name
 Observer = Callable[[Exchange, Answer, float], None]
 
 log = structlog.get_logger("gateway.inbound")
+
+_READ, _UNDERSTOOD, _DONE = (STAGE_SECONDS.labels(stage) for stage in ("read", "understood", "done"))
 
 #: A parameter's name; with as many digits as a code or a phone has it may be something else.
 _NAME = re.compile(rb"(?!.*[0-9]{3})[A-Za-z_][A-Za-z0-9_\[\]-]{0,39}")
@@ -100,7 +103,8 @@ class LegacyApp:
             await body.drain()
             raise
         with self._album.spools() as spools:
-            fields = await read_form(exchange.dialect, scope["query_string"], body, spools.open)
+            with _READ.time():
+                fields = await read_form(exchange.dialect, scope["query_string"], body, spools.open)
             exchange.identify(fields, self._plan.accounts.identities)
             return await self._perform(exchange)
 
@@ -111,6 +115,7 @@ class LegacyApp:
         pictures, records = exchange.pictures, exchange.records
         addresses = await self._album.addresses(pictures, account, now) if pictures else {}
         found = await self._records.find(account, records) if records else {}
+        began = time.perf_counter()
         if exchange.fields is not None and exchange.fields.are_many:
             # A hundred thousand numbers would hold up everybody else.
             await asyncio.to_thread(exchange.check, addresses.get, found)
@@ -118,8 +123,10 @@ class LegacyApp:
             exchange.check(addresses.get, found)
         await self._keep(exchange, account, now)
         exchange.build(now, lambda: self._ids.new(now), draw_code)
+        _UNDERSTOOD.observe(time.perf_counter() - began)
         operation = self._operations.get(exchange.endpoint.operation or "")
-        return await operation.perform(exchange) if operation else exchange.accept()
+        with _DONE.time():
+            return await operation.perform(exchange) if operation else exchange.accept()
 
     async def _keep(self, exchange: Exchange, account: str, now: int) -> None:
         """The pictures in a request; one that is to be shown needs an address for that."""
@@ -132,16 +139,26 @@ class LegacyApp:
 def log_exchange(exchange: Exchange, answer: Answer, seconds: float) -> None:
     """One line a request: whose, how many messages, what it was answered; no text, no phone, no secret."""
     sent = frozenset(each.partition(b"[")[0] for each in exchange.fields.values) if exchange.fields else frozenset()
-    endpoint = exchange.endpoint
+    endpoint, dialect = exchange.endpoint, exchange.dialect.name
+    ignored = _names(sent & endpoint.ignored) if endpoint else []
+    unknown = _names(sent - endpoint.known) if endpoint and exchange.identity else []
+    for fate, names in (("ignored", ignored), ("unknown", unknown)):
+        for name in names:
+            parameter_without_effect(dialect, name, fate)
+    outcome = exchange.refusal.kind if exchange.refusal else "accepted"
+    REQUESTS.labels(dialect, endpoint.path if endpoint else "", outcome).inc()
+    REQUEST_SECONDS.labels(dialect).observe(seconds)
+    for message in exchange.messages if exchange.refusal is None else ():
+        MESSAGES.labels(dialect, message.channel).inc()
     log.info(
         "request",
-        dialect=exchange.dialect.name,
+        dialect=dialect,
         endpoint=endpoint.path if endpoint else None,
         account=exchange.identity.account.name if exchange.identity else None,
         messages=len(exchange.messages),
         answer=str(exchange.refusal) if exchange.refusal else "accepted",
-        ignored=_names(sent & endpoint.ignored) if endpoint else [],
-        unknown=_names(sent - endpoint.known) if endpoint and exchange.identity else [],
+        ignored=ignored,
+        unknown=unknown,
         ms=round(seconds * 1000, 1),
     )
 

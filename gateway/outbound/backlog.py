@@ -36,6 +36,11 @@ class Backlog:
         return len(self._known)
 
     @property
+    def oldest_due(self) -> int | None:
+        """When the first of those that wait was due, in milliseconds since the epoch."""
+        return self._waiting[0].message.due_at if self._waiting else None
+
+    @property
     def full(self) -> bool:
         """Whether new messages stay on disk for now, behind those that wait there already."""
         return self.overflowed or self.crowded

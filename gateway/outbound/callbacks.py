@@ -17,6 +17,7 @@ import structlog
 from gateway.clock import now_ms
 from gateway.errors import StoreUnavailable
 from gateway.mapping.callbacks import CallbackTarget
+from gateway.metrics import CALLBACKS
 from gateway.outbound.web import NoWebAnswer, WebAnswer, WebClient
 from gateway.outbound.works import EVERY_WORK, Works, telling
 from gateway.store.callbacks import Callback, CallbackState, CallbackStore, Script
@@ -201,6 +202,7 @@ class _Worker:
     async def _finish(self, callback: Callback, answer: WebAnswer | NoWebAnswer | None) -> CallbackState:
         state, due_at = self._judged(callback, answer)
         outcome = _words(answer)
+        CALLBACKS.labels(callback.account, callback.dialect, state).inc()
         log.info(
             "callback",
             account=callback.account,

@@ -17,6 +17,7 @@ from gateway.core.retry import backoff
 from gateway.errors import StoreUnavailable
 from gateway.mapping.accounts import SmsbatLogin
 from gateway.mapping.hooks import HookPlan, NotTold
+from gateway.metrics import READS
 from gateway.outbound.checks import GRACE, LONGEST, next_check
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
 from gateway.outbound.reports import Reports
@@ -107,6 +108,7 @@ class Poller:
     async def _read(self, check: Check, until: int) -> None:
         try:
             answer = await self._client.read(check.upstream_id or "")
+            READS.labels(self._name, str(answer.status if isinstance(answer, Answered) else answer.reason)).inc()
             if self._is_answer(answer):
                 await self._follow(check, until, self._told(check, answer))
             else:

@@ -12,6 +12,7 @@ import structlog
 from gateway.clock import now_ms
 from gateway.core.lifecycle import Reply, Report
 from gateway.errors import StoreUnavailable
+from gateway.metrics import REPLIES, REPORTS
 from gateway.outbound.callbacks import CallbackDispatcher
 from gateway.store.reports import Applied, ReportStore
 
@@ -38,6 +39,8 @@ class Reports:
     async def report(self, reports: Sequence[Report], smsbat: str) -> None:
         """SMSBAT told these facts under one of its logins."""
         applied = await self.store.apply(reports, smsbat)
+        for report in reports:
+            REPORTS.labels(smsbat, report.status).inc()
         self._arrivals += applied.early
         self.follow(applied)
 
@@ -61,6 +64,7 @@ class Reports:
     async def reply(self, reply: Reply, smsbat: str, account: str) -> None:
         """A subscriber wrote back."""
         self.follow(await self.store.reply(reply, smsbat, account))
+        REPLIES.labels(smsbat).inc()
 
     def follow(self, applied: Applied) -> None:
         """See to what followed from something that is written down."""

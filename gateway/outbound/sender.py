@@ -22,6 +22,7 @@ from gateway.core.retry import Breaker, Pause, backoff
 from gateway.errors import RowRefused, StoreUnavailable
 from gateway.mapping.accounts import Account, SmsbatLogin
 from gateway.mapping.upstream import UpstreamPlan
+from gateway.metrics import BREAKER, BUDGET, CALL_MESSAGES, CALL_SECONDS, CALLS, OLDEST, QUEUED
 from gateway.outbound.backlog import Backlog
 from gateway.outbound.checks import last_check
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
@@ -268,9 +269,28 @@ class Sender:
         self._follow(judgement, probe)
         self._changed.set()
         answer = result.status if isinstance(result, Answered) else result.reason
+        self._count(len(batch), str(answer), time.monotonic() - started)
         ms = round((time.monotonic() - started) * 1000, 1)
         log.info("smsbat call", smsbat=self.name, messages=len(batch), answer=answer, ms=ms)
         await self._settle(judgement.settled)
+
+    def _count(self, messages: int, outcome: str, seconds: float) -> None:
+        CALLS.labels(self.name, outcome).inc()
+        CALL_SECONDS.labels(self.name).observe(seconds)
+        CALL_MESSAGES.labels(self.name).observe(messages)
+
+    def tell(self) -> None:
+        """Tell Prometheus how it stands."""
+        oldest = self._backlog.oldest_due
+        QUEUED.labels(self.name).set(self._backlog.held)
+        OLDEST.labels(self.name).set(max(0, now_ms() - oldest) / 1000 if oldest else 0)
+        BREAKER.labels(self.name).set(self._breaker.is_open)
+        BUDGET.labels(self.name).set(self._budget.left(time.monotonic()))
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether SMSBAT did not answer lately."""
+        return self._breaker.is_open
 
     async def _submitted(self, batch: list[Pending]) -> tuple[Answered | NoAnswer, Judgement]:
         """Make the call and judge its end. A fault of ours must not lose the batch: it counts as an unknown outcome."""

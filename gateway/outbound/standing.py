@@ -8,6 +8,7 @@ from collections.abc import Collection
 import structlog
 
 from gateway.errors import StoreUnavailable
+from gateway.metrics import NODES
 from gateway.outbound.sender import Sender
 from gateway.outbound.works import SharedWorks
 from gateway.store.nodes import BEAT, Node
@@ -35,7 +36,9 @@ async def _stand(node: Node, works: SharedWorks, senders: Collection[Sender]) ->
         await node.join()
         log.warning("this node was not believed to be there, and starts over")
     await works.look()
+    NODES.set(len(node.alive))
     for sender in senders:
+        sender.tell()
         if not was_sure:
             sender.start_over()
         if node.alive != before:

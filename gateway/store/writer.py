@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, Executable
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from gateway.errors import RowRefused, StoreUnavailable
+from gateway.metrics import COMMIT_WRITES, COMMITS
 
 Rows = Sequence[Mapping[str, Any]]
 Result = TypeVar("Result")
@@ -76,6 +77,7 @@ class GroupCommitWriter:
 
     def _run(self) -> None:
         while (group := self._take()) is not None:
+            COMMIT_WRITES.observe(len(group))
             self._commit(group)
 
     def _take(self) -> _Group | None:
@@ -94,7 +96,7 @@ class GroupCommitWriter:
 
     def _commit(self, group: _Group) -> None:
         try:
-            with self._engine.begin() as connection:
+            with COMMITS.time(), self._engine.begin() as connection:
                 _execute(connection, group)
         except _ROW_ERRORS as error:
             self._commit_apart(group, error)

@@ -1,0 +1,79 @@
+"""What Prometheus is told. Every name that can come from outside is bounded: a client must not fill the memory."""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+
+#: Names the folder in which several workers count together; the library reads it when it is imported.
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_QUICK = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_COUNTS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000)
+
+REQUESTS = Counter(
+    "gateway_requests", "Requests of legacy clients, by what they were answered.", ["dialect", "endpoint", "outcome"]
+)
+REQUEST_SECONDS = Histogram(
+    "gateway_request_seconds", "From a request's head to its answer.", ["dialect"], buckets=_QUICK
+)
+STAGE_SECONDS = Histogram(
+    "gateway_stage_seconds", "Stages of a request: read, understood, done.", ["stage"], buckets=_QUICK
+)
+PARAMETERS = Counter(
+    "gateway_parameters", "Parameters without effect that clients sent, by name.", ["dialect", "parameter", "fate"]
+)
+MESSAGES = Counter("gateway_messages", "Messages accepted.", ["dialect", "channel"])
+QUEUED = Gauge(
+    "gateway_queue_messages", "Messages in memory on their way to SMSBAT.", ["smsbat"], multiprocess_mode="livesum"
+)
+OLDEST = Gauge(
+    "gateway_queue_oldest_seconds", "How long the oldest of them has been due.", ["smsbat"], multiprocess_mode="livemax"
+)
+CALLS = Counter(
+    "gateway_smsbat_calls", "Sending calls to SMSBAT, by HTTP status or what went wrong.", ["smsbat", "outcome"]
+)
+CALL_SECONDS = Histogram("gateway_smsbat_call_seconds", "How long they took.", ["smsbat"], buckets=_QUICK)
+CALL_MESSAGES = Histogram("gateway_smsbat_call_messages", "Messages in a call.", ["smsbat"], buckets=_COUNTS)
+BREAKER = Gauge("gateway_smsbat_breaker_open", "1 while calls are held back.", ["smsbat"], multiprocess_mode="livemax")
+BUDGET = Gauge("gateway_smsbat_budget_calls", "Calls that may go out at once.", ["smsbat"], multiprocess_mode="livesum")
+READS = Counter("gateway_smsbat_reads", "Status reads, by HTTP status or what went wrong.", ["smsbat", "outcome"])
+REPORTS = Counter("gateway_reports", "Facts about messages that SMSBAT told.", ["smsbat", "status"])
+REPLIES = Counter("gateway_replies", "Replies of subscribers that SMSBAT told.", ["smsbat"])
+CALLBACKS = Counter(
+    "gateway_callbacks", "Requests to partners' scripts, by what became of them.", ["account", "dialect", "state"]
+)
+COMMITS = Histogram("gateway_commit_seconds", "One group of writes, until it is on disk.", buckets=_QUICK)
+COMMIT_WRITES = Histogram("gateway_commit_writes", "Writes in a group.", buckets=_COUNTS)
+NODES = Gauge("gateway_nodes", "Gateway processes on this database.", multiprocess_mode="livemax")
+PLAN = Gauge("gateway_plan_loaded_seconds", "When the mapping files in use were loaded.", multiprocess_mode="livemin")
+PLAN_FAILURES = Counter("gateway_plan_failures", "Mapping files that were wrong, so that nothing changed.")
+
+#: Names of parameters told apart; later ones are all "other".
+_MOST_NAMES = 200
+_names: set[tuple[str, str]] = set()
+
+
+def parameter_without_effect(dialect: str, name: str, fate: str) -> None:
+    """Count a parameter that nothing came of."""
+    if (dialect, name) not in _names:
+        if len(_names) >= _MOST_NAMES:
+            name = "other"
+        else:
+            _names.add((dialect, name))
+    PARAMETERS.labels(dialect, name, fate).inc()
+
+
+def forget_process(pid: int) -> None:
+    """A worker has ended: what it counted stays, what it had is no more there."""
+    if FOLDER in os.environ:
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+def exposition() -> bytes:
+    """Everything, in Prometheus's text form; of all workers together where there are several."""
+    if FOLDER not in os.environ:
+        return generate_latest()
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

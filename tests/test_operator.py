@@ -1,0 +1,97 @@
+"""What the operator sees: health, readiness, and figures for Prometheus."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from gateway.settings import Address
+from tests.support.process import gateway_process
+from tests.support.raw import exchange, get, post, signed, urlencoded
+from tests.support.servers import accounts, eventually, free_address, running_sandbox, write_mappings
+
+
+def fetch(address: Address, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://{address}{path}") as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def figures(operator: Address) -> dict[str, float]:
+    """The samples by name and labels, as Prometheus reads them."""
+    _, text = fetch(operator, "/metrics")
+    lines = (line for line in text.splitlines() if line and not line.startswith("#"))
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_figures_and_readiness(tmp_path: Path) -> None:
+    smsbat = free_address()
+    mappings = write_mappings(tmp_path / "mappings", accounts(f"http://{smsbat}", wait=0.3))
+    with gateway_process(mappings, tmp_path / "gateway.db", free_address(), tmp_path / "log") as process:
+        with running_sandbox(smsbat):
+            fields = urlencoded([*signed(phone="380501234567", txt="hi"), ("label", "x"), ("lable", "x")])
+            assert exchange(process.address, post(fields)).code == 0
+            assert exchange(process.address, get(signed("wrong", phone="380501234567", txt="hi"))).code == -2
+            seen = figures(process.operator)
+        assert seen['gateway_requests_total{dialect="messagio",endpoint="/",outcome="accepted"}'] == 1
+        assert seen['gateway_requests_total{dialect="messagio",endpoint="/",outcome="authentication"}'] == 1
+        assert seen['gateway_parameters_total{dialect="messagio",fate="ignored",parameter="label"}'] == 1
+        assert seen['gateway_parameters_total{dialect="messagio",fate="unknown",parameter="lable"}'] == 1
+        assert seen['gateway_messages_total{channel="sms",dialect="messagio"}'] == 1
+        assert seen['gateway_smsbat_calls_total{outcome="200",smsbat="main"}'] == 1
+        assert seen["gateway_commit_seconds_count"] >= 1
+        assert seen['gateway_request_seconds_count{dialect="messagio"}'] == 2
+        assert fetch(process.operator, "/healthz") == (200, '{"status":"ok"}')
+        # SMSBAT is away: what is accepted waits for it, and the gateway is ready to accept.
+        for number in range(6):
+            exchange(process.address, get(signed(phone=f"38050123456{number}", txt="hi")))
+        condition = eventually(lambda: _when_away(process.operator))
+        assert condition == {"status": "ready", "store": "ok", "smsbat": {"main": "no answer"}}
+        eventually(lambda: figures(process.operator)['gateway_smsbat_breaker_open{smsbat="main"}'] == 1)
+        assert figures(process.operator)['gateway_queue_messages{smsbat="main"}'] == 6
+        text = fetch(process.operator, "/metrics")[1]
+        assert not re.search(r"38050123|4Ab2ln4FEa32|sandbox-key", text)
+
+
+def _when_away(operator: Address) -> dict[str, Any] | None:
+    status, body = fetch(operator, "/readyz")
+    assert status == 200
+    condition: dict[str, Any] = json.loads(body)
+    return condition if condition["smsbat"]["main"] != "ok" else None
+
+
+def test_workers_count_together(tmp_path: Path) -> None:
+    with running_sandbox() as sandbox:
+        mappings = write_mappings(tmp_path / "mappings", accounts(sandbox.url))
+        many = {"GATEWAY_WORKERS": "2"}
+        with gateway_process(mappings, tmp_path / "gateway.db", free_address(), tmp_path / "log", many) as process:
+            for number in range(20):
+                assert exchange(process.address, get(signed(phone=f"3805012345{number:02}", txt="hi"))).code == 0
+            accepted = 'gateway_requests_total{dialect="messagio",endpoint="/",outcome="accepted"}'
+            assert {figures(process.operator)[accepted] for _ in range(6)} == {20}
+            eventually(lambda: figures(process.operator)["gateway_nodes"] == 2)
+
+
+def test_a_node_without_its_database_is_not_ready(tmp_path: Path) -> None:
+    with running_sandbox() as sandbox:
+        mappings = write_mappings(tmp_path / "mappings", accounts(sandbox.url))
+        with gateway_process(mappings, tmp_path / "gateway.db", free_address(), tmp_path / "log") as process:
+            assert fetch(process.operator, "/readyz")[0] == 200
+            other = sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            eventually(lambda: fetch(process.operator, "/readyz")[0] == 503)
+            assert json.loads(fetch(process.operator, "/readyz")[1])["store"] == "not written to for a while"
+            assert fetch(process.operator, "/healthz")[0] == 200
+            assert exchange(process.address, get(signed(phone="380501234567", txt="hi"))).code == -4
+            other.execute("ROLLBACK")
+            other.close()
+            # Believed again, under a new name, without a restart.
+            eventually(lambda: fetch(process.operator, "/readyz")[0] == 200)
+            assert exchange(process.address, get(signed(phone="380501234567", txt="hi"))).code == 0
