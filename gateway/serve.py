@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from functools import partial
 
 import structlog
@@ -39,7 +40,8 @@ def _serve(plan: Plan, settings: Settings, doors: Doors, parents_end: int | None
     log = structlog.get_logger("gateway.serve")
 
     async def program(stop: asyncio.Event) -> None:
-        async with gateway(plan, settings, doors):
+        async with gateway(plan, settings, doors, load=partial(load, [settings.mappings])) as switch:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, switch.reload_wanted.set)
             listens = {"listen": settings.listen, "tls": settings.tls_listen, "operator": settings.operator_listen}
             log.info("serving", **listens, dialects=[*plan.dialects])
             await stop.wait()

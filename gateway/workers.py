@@ -37,6 +37,7 @@ class Workers:
         """Start workers again that end by themselves, until the process is told to stop; then wait for all of them."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._pass_on)
         while self._running:
             worker, status = os.wait()
             self._running.discard(worker)
@@ -55,6 +56,8 @@ class Workers:
             return
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
+        # Whoever asks for a reload before it serves has what it wants.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         os.close(self._own_end)
         code = 1
         try:
@@ -64,6 +67,10 @@ class Workers:
             log.exception("a worker failed")
         finally:
             os._exit(code)
+
+    def _pass_on(self, number: int, _frame: Any) -> None:
+        for worker in self._running:
+            os.kill(worker, number)
 
     def _stop(self, *_: Any) -> None:
         self._stopping = True

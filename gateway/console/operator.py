@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.applications import Starlette
@@ -16,8 +16,15 @@ from gateway.metrics import exposition
 Condition = Callable[[], tuple[bool, Mapping[str, Any]]]
 
 
-def operator_app(condition: Condition) -> Starlette:
-    """``/healthz`` answers 200 while it serves, ``/readyz`` while it can take messages; ``/metrics`` for Prometheus."""
+#: Loads the mapping files anew; returns what is wrong with them.
+Reload = Callable[[], Awaitable[str | None]]
+
+
+def operator_app(condition: Condition, reload: Reload) -> Starlette:
+    """``/healthz`` answers 200 while it serves, ``/readyz`` while it can take messages; ``/metrics`` for Prometheus.
+
+    POST ``/reload`` uses the mapping files as they are now, or says with 422 what is wrong with them.
+    """
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -29,4 +36,15 @@ def operator_app(condition: Condition) -> Starlette:
     async def metrics(_request: Request) -> Response:
         return Response(exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])
+    async def reload_files(_request: Request) -> Response:
+        problem = await reload()
+        return JSONResponse({"problem": problem}, 422) if problem else JSONResponse({"status": "loaded"})
+
+    return Starlette(
+        routes=[
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics),
+            Route("/reload", reload_files, methods=["POST"]),
+        ]
+    )

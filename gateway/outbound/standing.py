@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Mapping
 
 import structlog
 
@@ -16,7 +16,7 @@ from gateway.store.nodes import BEAT, Node
 log = structlog.get_logger("gateway.node")
 
 
-async def keep_standing(node: Node, works: SharedWorks, senders: Collection[Sender]) -> None:
+async def keep_standing(node: Node, works: SharedWorks, senders: Mapping[str, Sender]) -> None:
     """Be there for as long as the gateway serves."""
     while True:
         await asyncio.sleep(BEAT)
@@ -28,7 +28,7 @@ async def keep_standing(node: Node, works: SharedWorks, senders: Collection[Send
             log.exception("a node stumbled and goes on")
 
 
-async def _stand(node: Node, works: SharedWorks, senders: Collection[Sender]) -> None:
+async def _stand(node: Node, works: SharedWorks, senders: Mapping[str, Sender]) -> None:
     before, was_sure = node.alive, node.is_sure
     if was_sure:
         await node.beat()
@@ -37,7 +37,7 @@ async def _stand(node: Node, works: SharedWorks, senders: Collection[Sender]) ->
         log.warning("this node was not believed to be there, and starts over")
     await works.look()
     NODES.set(len(node.alive))
-    for sender in senders:
+    for sender in senders.values():
         sender.tell()
         if not was_sure:
             sender.start_over()

@@ -1,0 +1,160 @@
+"""Mapping files that change while the gateway serves: the new ones are used as a whole, or not at all.
+
+Every request is served by one plan from its beginning to its end. The old plan's work ends behind its last request, and
+what is left of it the new one takes over, as from any node that leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gateway.clock import now_ms
+from gateway.errors import ConfigurationError
+from gateway.inbound.body import Receive, Send
+from gateway.mapping.loader import Plan
+from gateway.metrics import PLAN_FAILURES
+from gateway.translation import Ground, Translation, translating
+
+log = structlog.get_logger("gateway.reload")
+
+#: Seconds between looks at the folder. Files that are being written are left alone until they have stayed as they are.
+LOOK = 1.0
+#: Seconds that the requests of an old plan may take to end: more than any account may wait.
+_LAST_REQUESTS = 70.0
+
+Files = frozenset[tuple[str, int, int, int]]
+
+
+class _Serving:
+    """A translation with the requests that it serves."""
+
+    def __init__(self, translation: Translation, stack: contextlib.AsyncExitStack) -> None:
+        self.translation = translation
+        self._stack = stack
+        self._requests = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        self._requests += 1
+        self._idle.clear()
+        try:
+            await self.translation.app(scope, receive, send)
+        finally:
+            self._requests -= 1
+            if not self._requests:
+                self._idle.set()
+
+    async def retire(self) -> None:
+        """End behind the last request."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_REQUESTS):
+                await self._idle.wait()
+        await self._stack.aclose()
+
+
+class Switch:
+    """The application for whatever plan is in use. Use from one event loop."""
+
+    def __init__(self, ground: Ground, load: Callable[[], Plan]) -> None:
+        self._ground = ground
+        self._load = load
+        self._serving: _Serving | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._loaded_at = 0
+        self._problem: str | None = None
+        self._turn = asyncio.Lock()
+        self.reload_wanted = asyncio.Event()
+
+    async def use(self, plan: Plan) -> None:
+        """Serve by this plan from now on. Raises ``StoreUnavailable``; then nothing has changed."""
+        stack = contextlib.AsyncExitStack()
+        try:
+            translation = await stack.enter_async_context(translating(plan, self._ground))
+        except BaseException:
+            await stack.aclose()
+            raise
+        old, self._serving = self._serving, _Serving(translation, stack)
+        self._loaded_at, self._problem = now_ms(), None
+        if old is not None:
+            task = asyncio.create_task(old.retire())
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+
+    async def stop(self) -> None:
+        """End behind the last requests."""
+        if self._serving is not None:
+            await self._serving.retire()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan in use."""
+        assert self._serving is not None
+        return self._serving.translation.plan
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Serve one request by the plan that is in use when it begins."""
+        assert self._serving is not None
+        await self._serving(scope, receive, send)
+
+    def condition(self) -> tuple[bool, Mapping[str, Any]]:
+        """Whether messages can be taken, and what there is to say of it."""
+        assert self._serving is not None
+        translation = self._serving.translation
+        plan = {"dialects": [*translation.plan.dialects], "loaded_at": self._loaded_at}
+        told = {"plan": plan if self._problem is None else {**plan, "problem": self._problem}}
+        return translation.is_ready, {**translation.condition, **told}
+
+    async def reload(self) -> str | None:
+        """Load the files again and use them; returns what is wrong with them, and goes on with the old ones then."""
+        async with self._turn:
+            try:
+                await self.use(await asyncio.to_thread(self._load))
+            except ConfigurationError as error:
+                self._problem = str(error)
+                PLAN_FAILURES.inc()
+                log.error("the mapping files are wrong, and nothing has changed", problems=str(error))
+                return self._problem
+            log.info("mapping files loaded anew", dialects=[*self.plan.dialects])
+            return None
+
+    async def watch(self, folder: Path) -> None:
+        """Reload when the files of a folder have changed, or when it is wanted."""
+        used = await asyncio.to_thread(files_of, folder)
+        before = used
+        while True:
+            wanted = await self._wanted()
+            now = await asyncio.to_thread(files_of, folder)
+            if wanted or (now != used and now == before):
+                try:
+                    await self.reload()
+                except Exception:
+                    log.exception("the mapping files could not be loaded anew")
+                used = now
+            before = now
+
+    async def _wanted(self) -> bool:
+        try:
+            async with asyncio.timeout(LOOK):
+                await self.reload_wanted.wait()
+        except TimeoutError:
+            return False
+        self.reload_wanted.clear()
+        return True
+
+
+def files_of(folder: Path) -> Files:
+    """What tells a folder's files from what they were; links are followed, as those that orchestrators swap."""
+    found = set()
+    for path in [*folder.glob("*.yaml"), *folder.glob("*.yml")]:
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            found.add((path.name, status.st_mtime_ns, status.st_size, status.st_ino))
+    return frozenset(found)

@@ -1,0 +1,146 @@
+"""Mapping files that change while requests are served: used whole or not at all, and no request notices."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.settings import Address
+from tests.support.process import GatewayProcess, gateway_process
+from tests.support.raw import Connection, exchange, get, signed
+from tests.support.servers import RunningSandbox, accounts, eventually, free_address, running_sandbox, write_mappings
+from tests.test_operator import fetch, figures
+
+#: The long form: GATEWAY_TEST_RELOADS=200.
+RELOADS = int(os.environ.get("GATEWAY_TEST_RELOADS", "10"))
+#: What one plan answers, and what it sends.
+VARIANTS = {"OK": "viber_promo", "GOOD": "viber_trans"}
+
+
+@dataclass
+class Reloading:
+    """A gateway process whose mapping files are changed."""
+
+    folder: Path
+    process: GatewayProcess
+    sandbox: RunningSandbox
+
+    def write(self, word: str) -> None:
+        """A plan that answers with this word, and sends as the type that belongs to it; one file at a time."""
+        content = accounts(self.sandbox.url, viber=VARIANTS[word])
+        file = write_mappings(self.folder / "new", content)
+        messagio = (file / "messagio.yaml").read_text()
+        spoken = messagio.replace("tech_message: OK", f"tech_message: {word}")
+        spoken = spoken.replace("<tech_message>OK</tech_message>", f"<tech_message>{word}</tech_message>")
+        for name, text in (("messagio.yaml", spoken), ("accounts.yaml", (file / "accounts.yaml").read_text())):
+            (self.folder / "mappings" / name).write_text(text)
+
+    def spoil(self) -> None:
+        (self.folder / "mappings" / "messagio.yaml").write_text("kind: dialect\ndialekt: messagio\n")
+
+    def reload(self) -> tuple[int, str]:
+        connection = Connection(self.process.operator)
+        with connection:
+            connection.write(b"POST /reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+            answer = connection.read()
+        return answer.status, answer.text
+
+    def send(self, phone: str) -> str:
+        raw = get(signed(phone=phone, txt="hi", sending_method="viber"))
+        return str(exchange(self.process.address, raw).xml["tech_message"])
+
+
+@contextmanager
+def reloading(folder: Path) -> Iterator[Reloading]:
+    with running_sandbox(limited=False) as sandbox:
+        mappings = write_mappings(folder / "mappings", accounts(sandbox.url))
+        with gateway_process(mappings, folder / "gateway.db", free_address(), folder / "log") as process:
+            yield Reloading(folder, process, sandbox)
+
+
+def test_reloads_under_load_half_of_them_broken(tmp_path: Path) -> None:
+    with reloading(tmp_path) as gateway:
+        stop = threading.Event()
+        answers: dict[str, str] = {}
+        clients = [
+            threading.Thread(target=_keep_sending, args=(gateway.process.address, i, stop, answers)) for i in range(4)
+        ]
+        for client in clients:
+            client.start()
+        for number in range(RELOADS):
+            if number % 2:
+                gateway.spoil()
+                status, body = gateway.reload()
+                assert status == 422
+                assert "dialekt" in body
+            else:
+                gateway.write(["OK", "GOOD"][number // 2 % 2])
+                assert gateway.reload() == (200, '{"status":"loaded"}')
+        stop.set()
+        for client in clients:
+            client.join()
+        assert len(answers) > 5 * RELOADS
+        assert set(answers.values()) == set(VARIANTS)
+        eventually(lambda: len(gateway.sandbox.received) >= len(answers))
+        sent = {each["to"]: each["type"] for each in gateway.sandbox.received}
+        assert {phone: VARIANTS[word] for phone, word in answers.items()} == sent
+        assert gateway.sandbox.summary()["doubles"] == 0
+        assert figures(gateway.process.operator)["gateway_plan_failures_total"] == RELOADS // 2
+
+
+def _keep_sending(address: Address, client: int, stop: threading.Event, answers: dict[str, str]) -> None:
+    with Connection(address) as connection:
+        number = 0
+        while not stop.is_set():
+            phone = f"3805{client}{number:07}"
+            connection.write(get(signed(phone=phone, txt="hi", sending_method="viber")))
+            answers[phone] = connection.read().xml["tech_message"]
+            number += 1
+
+
+def test_a_change_is_seen_and_a_bad_one_changes_nothing(tmp_path: Path) -> None:
+    with reloading(tmp_path) as gateway:
+        assert gateway.send("380501234567") == "OK"
+        gateway.write("GOOD")
+        eventually(lambda: gateway.send("380501234568") == "GOOD")
+        gateway.spoil()
+        eventually(lambda: "problem" in json.loads(fetch(gateway.process.operator, "/readyz")[1])["plan"])
+        status, body = fetch(gateway.process.operator, "/readyz")
+        assert status == 200
+        assert (
+            "messagio.yaml:2:1: unknown key 'dialekt' - did you mean 'dialect'?" in json.loads(body)["plan"]["problem"]
+        )
+        assert gateway.send("380501234569") == "GOOD"
+        gateway.write("OK")
+        eventually(lambda: gateway.send("380501234570") == "OK")
+        assert "problem" not in json.loads(fetch(gateway.process.operator, "/readyz")[1])["plan"]
+
+
+def test_a_folder_that_is_swapped_as_orchestrators_do(tmp_path: Path) -> None:
+    """Every file is a link through one folder's link, which alone is replaced."""
+    with running_sandbox() as sandbox:
+        for name, viber in (("one", "viber_promo"), ("two", "viber_trans")):
+            write_mappings(tmp_path / name, accounts(sandbox.url, viber=viber))
+        mappings = tmp_path / "mappings"
+        mappings.mkdir()
+        (mappings / "..data").symlink_to(tmp_path / "one")
+        for file in (tmp_path / "one").iterdir():
+            (mappings / file.name).symlink_to(Path("..data") / file.name)
+        with gateway_process(mappings, tmp_path / "gateway.db", free_address(), tmp_path / "log") as process:
+            gateway = Reloading(tmp_path, process, sandbox)
+            gateway.send("380501234567")
+            (mappings / "..new").symlink_to(tmp_path / "two")
+            (mappings / "..new").rename(mappings / "..data")
+            phones = iter(range(10_000))
+
+            def is_new() -> bool:
+                gateway.send(f"38050123{next(phones):04}")
+                return bool(sandbox.received[-1]["type"] == "viber_trans")
+
+            eventually(is_new)
+            assert sandbox.received[0]["type"] == "viber_promo"
