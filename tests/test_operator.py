@@ -52,7 +52,8 @@ def test_figures_and_readiness(tmp_path: Path) -> None:
         # SMSBAT is away: what is accepted waits for it, and the gateway is ready to accept.
         for number in range(6):
             exchange(process.address, get(signed(phone=f"38050123456{number}", txt="hi")))
-        condition = eventually(lambda: _when_away(process.operator))
+        condition = eventually(lambda: _when_away(process.operator)) or {}
+        assert condition.pop("plan")["dialects"] == ["messagio-media", "messagio", "smsbat-compat"]
         assert condition == {"status": "ready", "store": "ok", "smsbat": {"main": "no answer"}}
         eventually(lambda: figures(process.operator)['gateway_smsbat_breaker_open{smsbat="main"}'] == 1)
         assert figures(process.operator)['gateway_queue_messages{smsbat="main"}'] == 6
