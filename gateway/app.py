@@ -62,9 +62,9 @@ async def gateway(
     async with contextlib.AsyncExitStack() as stack:
         storage = open_storage(settings.media)
         database = await stack.enter_async_context(_database(settings.database))
-        retention = int(settings.media_retention_days * _DAY)
-        album = Album(MediaStore(database), storage, settings.public_url, retention)
-        ground = Ground(database, Numbers(database), album, storage, retention, observer)
+        pictures, retention = (int(days * _DAY) for days in (settings.media_retention_days, settings.retention_days))
+        album = Album(MediaStore(database), storage, settings.public_url, pictures)
+        ground = Ground(database, Numbers(database), album, storage, retention, pictures, observer)
         switch = Switch(ground, load or (lambda: plan))
         stack.push_async_callback(switch.stop)
         await switch.use(plan)

@@ -86,6 +86,9 @@ def serve(
         float | None,
         typer.Option(help="Days that a picture is kept after its last message.  [GATEWAY_MEDIA_RETENTION_DAYS, 365]"),
     ] = None,
+    retention_days: Annotated[
+        float | None, typer.Option(help="Days that messages are kept.  [GATEWAY_RETENTION_DAYS, default: 180]")
+    ] = None,
     operator_listen: Annotated[
         str | None,
         typer.Option(help="host:port for the operator.  [GATEWAY_OPERATOR_LISTEN, default: 127.0.0.1:8081]"),
@@ -110,6 +113,7 @@ def serve(
         public_url=public_url,
         media=media,
         media_retention_days=media_retention_days,
+        retention_days=retention_days,
         operator_listen=operator_listen,
         mappings=mappings,
         database=database,

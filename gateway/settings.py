@@ -52,6 +52,9 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="Days that a picture is kept after the last message that shows it.",
     )
+    retention_days: float = Field(
+        180, gt=0, le=36_500, allow_inf_nan=False, description="Days that messages are kept after they were accepted."
+    )
     log_format: Literal["console", "json"] = Field("console", description="How log lines look.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 

@@ -33,6 +33,7 @@ from gateway.store.asking import AskingStore
 from gateway.store.callbacks import CallbackStore, Details, Script
 from gateway.store.codes import CodeStore
 from gateway.store.database import Database
+from gateway.store.forgetting import forget_old
 from gateway.store.mailings import MailingStore
 from gateway.store.messages import MessageStore
 from gateway.store.nodes import Node
@@ -51,13 +52,14 @@ _SWEEP_PAUSE, _LOOK = 3600.0, 60.0
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What stays the same whatever the mapping files say. ``retention`` of pictures is in milliseconds."""
+    """What stays the same whatever the mapping files say. Messages and pictures are kept for so many milliseconds."""
 
     database: Database
     numbers: Numbers
     album: Album
     storage: PictureStorage
     retention: int
+    picture_retention: int
     observer: Observer
 
 
@@ -173,7 +175,8 @@ async def _sweeping(ground: Ground, works: Works) -> None:
         mine = works.has(SWEEP)
         try:
             if mine:
-                await sweep(ground.database, ground.storage, now_ms(), ground.retention)
+                await sweep(ground.database, ground.storage, now_ms(), ground.picture_retention)
+                await forget_old(ground.database, now_ms() - ground.retention)
         except (StoreUnavailable, OSError) as error:
             log.error("what is kept too long can't be removed yet", error=str(error))
         except Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -16,6 +17,7 @@ log = structlog.get_logger("gateway.workers")
 
 #: Seconds before a worker is started again that ended by itself, lest one that can't start is started all the time.
 _PAUSE = 1.0
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Workers:
@@ -35,7 +37,7 @@ class Workers:
 
     def watch(self) -> None:
         """Start workers again that end by themselves, until the process is told to stop; then wait for all of them."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOPS:
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._pass_on)
         while self._running:
@@ -45,19 +47,22 @@ class Workers:
             if not self._stopping:
                 log.error("a worker ended by itself, and is started again", status=os.waitstatus_to_exitcode(status))
                 time.sleep(_PAUSE)
+            if not self._stopping:
                 self._start()
-            if self._stopping:
-                self._stop()
 
     def _start(self) -> None:
+        # Told to stop in the middle, the parent would not know of the worker yet, nor the worker how to stop.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
         worker = os.fork()
         if worker:
             self._running.add(worker)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
             return
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOPS:
             signal.signal(number, signal.SIG_DFL)
         # Whoever asks for a reload before it serves has what it wants.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
         os.close(self._own_end)
         code = 1
         try:
@@ -69,10 +74,10 @@ class Workers:
             os._exit(code)
 
     def _pass_on(self, number: int, _frame: Any) -> None:
-        for worker in self._running:
-            os.kill(worker, number)
+        for worker in [*self._running]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, number)
 
     def _stop(self, *_: Any) -> None:
         self._stopping = True
-        for worker in self._running:
-            os.kill(worker, signal.SIGTERM)
+        self._pass_on(signal.SIGTERM, None)

@@ -101,3 +101,22 @@ def test_what_failed_goes_behind_what_did_not(backlog: Backlog) -> None:
     backlog.put_last([failed])
     backlog.put_back([refused])
     assert ids(backlog.take(10)) == ["id-2", "id-3", "id-1"]
+
+
+def test_a_node_that_starts_over_sends_nothing_that_others_may_have() -> None:
+    backlog = Backlog()
+    waiting, in_call, settling, later = (pending(number) for number in range(4))
+    backlog.add([waiting, in_call, settling, later], whatever_the_room=True)
+    assert backlog.take(4) == [waiting, in_call, settling, later]
+    backlog.put_back([waiting])
+    in_call.in_call, settling.settling = True, True
+    backlog.start_over()
+    # What was in a call or waited for its next try comes back from there, and is dropped.
+    backlog.put_last([later])
+    backlog.put_back([in_call])
+    assert len(backlog) == 0
+    # What SMSBAT said of it is still to be written down: read again, it is known.
+    backlog.begin_refill()
+    backlog.end_refill([pending(2), pending(3)], exhausted=True)
+    assert [each.message.id for each in backlog.take(9)] == [pending(3).message.id]
+    assert all(each.maybe_out for each in (waiting, in_call, settling, later)), "nobody can take it back any more"

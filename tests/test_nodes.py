@@ -6,14 +6,14 @@ import asyncio
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import ColumnElement, Engine, delete
 
 from gateway.core.budget import CallBudget
 from gateway.settings import Address
+from gateway.store import nodes, tables
 from gateway.store.database import Database, opened
 from gateway.store.messages import MessageStore
 from gateway.store.nodes import BELIEVED, Node
@@ -28,6 +28,10 @@ from tests.support.servers import (
     write_mappings,
 )
 from tests.support.stores import NOW, message
+
+
+def is_node(node: str) -> ColumnElement[bool]:
+    return tables.nodes.c.id == node
 
 
 async def _joined(database: Database, process: str = "") -> Node:
@@ -62,10 +66,10 @@ def test_two_nodes_never_take_the_same(engine: Engine) -> None:
         await MessageStore(database, gone).accept([message(each) for each in range(600)], "main")
         await gone.leave()
         async with opened(database.engine) as another:
-            nodes = [await _joined(each) for each in (database, another)]
-            for node in nodes:
+            both = [await _joined(each) for each in (database, another)]
+            for node in both:
                 await node.beat()
-            stores = [MessageStore(*each) for each in zip((database, another), nodes, strict=True)]
+            stores = [MessageStore(*each) for each in zip((database, another), both, strict=True)]
             found = await asyncio.gather(*(store.unsettled("main", NOW, 400) for store in stores for _ in range(3)))
             await asyncio.gather(*(store.unsettled("main", NOW, 400) for store in stores))
             owned = [{each.id for each in (await store.unsettled("main", NOW, 1000)).messages} for store in stores]
@@ -94,10 +98,46 @@ def test_a_node_that_was_silent_does_not_believe_itself(engine: Engine, monkeypa
     async def scenario(database: Database) -> None:
         node = await _joined(database)
         assert node.is_sure
-        began = time.monotonic()
-        monkeypatch.setattr(time, "monotonic", lambda: began + BELIEVED - 1)
+        later = nodes._seconds() + BELIEVED - 1
+        monkeypatch.setattr(nodes, "_seconds", lambda: later)
         assert not node.is_sure
-        monkeypatch.undo()
+        # Nobody counted it as dead meanwhile, so that it goes on under its name.
+        assert await node.beat()
+        assert node.is_sure
+
+    _run(engine, scenario)
+
+
+def test_a_node_that_was_counted_as_dead_learns_of_it(engine: Engine) -> None:
+    async def scenario(database: Database) -> None:
+        first, second = await _joined(database), await _joined(database)
+        store = MessageStore(database, first)
+        await store.accept([message(1)], "main")
+        await database.writer.run(lambda connection: connection.execute(delete(tables.nodes).where(is_node(first.id))))
+        found = await MessageStore(database, second).unsettled("main", NOW, 10)
+        assert found.taken_over == {"id-00001"}
+        assert not await first.beat()
+        assert await first.holds(["a"]) == frozenset()
+        old = first.id
+        await first.join()
+        assert first.id != old
+        assert await first.holds(["a"]) == {"a"}
+        assert (await store.unsettled("main", NOW, 10)).messages == []
+
+    _run(engine, scenario)
+
+
+def test_what_is_of_a_newcomer_is_not_taken_over(engine: Engine) -> None:
+    """Who looked around before it came does not know it; the database does."""
+
+    async def scenario(database: Database) -> None:
+        first = await _joined(database)
+        newcomer = await _joined(database)
+        assert newcomer.id not in first.alive
+        await MessageStore(database, newcomer).accept([message(1)], "main")
+        assert await newcomer.holds(["a"]) == {"a"}
+        assert (await MessageStore(database, first).unsettled("main", NOW, 10)).messages == []
+        assert await first.holds(["a"]) == frozenset()
 
     _run(engine, scenario)
 

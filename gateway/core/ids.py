@@ -26,6 +26,12 @@ class MessageIds:
         return _formatted(self._last)
 
 
+def first_id_at(now_ms: int) -> str:
+    """What every id that was made before a moment is less than, and every later one is not."""
+    digits = f"{max(0, now_ms):012x}"
+    return f"{digits[:8]}-{digits[8:]}"
+
+
 def _formatted(value: int) -> str:
     """The version and the variant go between the time, 12 bits and 62 bits."""
     time, first, second = value >> 74, value >> 62 & 0xFFF, value & 0x3FFF_FFFF_FFFF_FFFF

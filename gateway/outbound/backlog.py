@@ -82,11 +82,22 @@ class Backlog:
 
     def put_back(self, pending: Iterable[Pending]) -> None:
         """Messages whose call was not taken for a reason that is none of theirs, at the head, in their old order."""
-        self._waiting.extendleft(reversed(list(pending)))
+        self._waiting.extendleft(reversed(self._still_here(pending)))
 
     def put_last(self, pending: Iterable[Pending]) -> None:
         """Messages that failed in a call and may do so again: behind all others, lest they fail with every call."""
-        self._waiting.extend(pending)
+        self._waiting.extend(self._still_here(pending))
+
+    def _still_here(self, pending: Iterable[Pending]) -> list[Pending]:
+        """Without those that others may have by now."""
+        here: list[Pending] = []
+        for each in pending:
+            if not each.stale:
+                here.append(each)
+            elif self._known.get(each.message.id) is each:
+                self.forget([each.message.id])
+                self.reading_wanted = True
+        return here
 
     def take(self, most: int) -> list[Pending]:
         """The next call's messages: all that wait, up to ``most`` and to what each of them bears."""
@@ -107,9 +118,11 @@ class Backlog:
             self._known.pop(each, None)
 
     def start_over(self) -> None:
-        """Forget what is in no call: it is to be read again, if it is still this node's."""
+        """Forget what waits: it is to be read again, if it is still this node's. Nobody can take it back any more."""
         self._waiting.clear()
-        self.forget([each for each, pending in self._known.items() if not pending.in_call])
+        for pending in self._known.values():
+            pending.stale = pending.maybe_out = True
+        self.forget([each for each, pending in self._known.items() if not (pending.in_call or pending.settling)])
 
     def begin_refill(self) -> None:
         """The store is being read: what it says may be older than what is forgotten from now on."""

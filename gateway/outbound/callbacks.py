@@ -181,7 +181,7 @@ class _Worker:
     async def _deliver(self, callback: Callback) -> CallbackState:
         host = urlsplit(callback.url or self._target.url).netloc.rpartition("@")[2].lower()
         async with self._slots, self._hosts[host]:
-            if self._stopping:
+            if self._stopping or not self._works.has(telling(self._script)):
                 return CallbackState.PENDING
             answer = await self._send(callback)
         return await self._finish(callback, answer)

@@ -65,6 +65,7 @@ class Pending:
 
     ``batch_cap`` is the most messages that may travel with it: it shrinks when its calls fail, so that a message that
     spoils whole calls ends up alone. ``maybe_out``: SMSBAT took it, or may have: a call was written and not answered.
+    ``settling``: what SMSBAT said of it is being written down. ``stale``: another node may have it by now.
     """
 
     message: Message
@@ -74,6 +75,8 @@ class Pending:
     batch_cap: int = 5000
     maybe_out: bool = False
     in_call: bool = False
+    settling: bool = False
+    stale: bool = False
     withdrawn: bool = False
 
     @property

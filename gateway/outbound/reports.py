@@ -76,7 +76,10 @@ class Reports:
         """Try early reports again for as long as there are any; most wait for no more than a moment."""
         pause = PAUSE
         while True:
-            await self._early.wait()
+            # Another node that had some may be gone.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LONGEST_PAUSE):
+                    await self._early.wait()
             self._early.clear()
             try:
                 applied = await self.store.apply_early(now_ms())

@@ -130,9 +130,8 @@ class Sender:
         return written
 
     def share(self, among: int) -> None:
-        """So many nodes call under this login; what those had that are gone, is to be looked for."""
+        """So many nodes call under this login."""
         self._budget.share(among)
-        self.released()
 
     def start_over(self) -> None:
         """Nobody believed that this node is there: what it had, others may have by now."""
@@ -193,7 +192,7 @@ class Sender:
             return
         if self._backlog.wants_more:
             await self._refill()
-        while self._backlog and self._in_flight < self._settings.calls_in_flight:
+        while self._backlog and self._in_flight < self._settings.calls_in_flight and self._store.is_sure:
             delay = self._delay()
             if delay > 0:
                 self._wake_after(delay)
@@ -236,7 +235,7 @@ class Sender:
     async def _refill(self) -> None:
         """Read back what stayed on disk. A store in trouble is asked again later."""
         self._backlog.begin_refill()
-        found = _NOTHING_READ
+        found, node = _NOTHING_READ, self._store.node
         try:
             found = await self._store.unsettled(self.name, now_ms(), self._backlog.room)
             self._expect(await self._store.next_due(self.name, now_ms()))
@@ -244,6 +243,9 @@ class Sender:
             log.error("what waits on disk can't be read yet", smsbat=self.name, error=str(error))
             self._wake_after(RETRY_DELAY)
         finally:
+            if node != self._store.node:
+                # Read under a name that others have taken over from meanwhile.
+                found = _NOTHING_READ
             pending = [
                 Pending(message, self._account_of(message), maybe_out=message.id in found.taken_over)
                 for message in found.messages
@@ -266,6 +268,8 @@ class Sender:
         self._in_flight -= 1
         for pending in batch:
             pending.in_call = False
+        for each, _ in judgement.settled:
+            each.settling = True
         self._follow(judgement, probe)
         self._changed.set()
         answer = result.status if isinstance(result, Answered) else result.reason

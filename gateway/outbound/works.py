@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from gateway.errors import StoreUnavailable
+from gateway.errors import RowRefused, StoreUnavailable
 from gateway.store.callbacks import Script
 from gateway.store.nodes import Node
 
@@ -67,9 +67,13 @@ class SharedWorks:
         """Whether it is this node's, and the others believe so."""
         return name in self._held and self._node.is_sure
 
+    def drop(self) -> None:
+        """Have nothing, until it is looked again."""
+        self._held = frozenset()
+
     async def look(self) -> None:
         """Keep what this node has, and take what nobody has."""
         try:
             self._held = await self._node.holds(self._names)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, RowRefused) as error:
             log.error("works can't be divided for now", error=str(error))

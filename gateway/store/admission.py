@@ -59,8 +59,10 @@ class Admission:
         when the account is over its rate; nothing is written then.
         """
         keys = self._keys() if self._told_apart else []
-        if self.terms.rate or keys:
-            one_at_a_time(connection, f"{self._first.account}:{self._first.reference if keys else ''}")
+        if self.terms.rate:
+            one_at_a_time(connection, f"{self._first.account}:")
+        if keys:
+            one_at_a_time(connection, f"{self._first.account}:{self._first.reference}")
         known = self._repeated(connection, keys) if keys else {}
         own = [message.id for message in self.submission]
         ids = [known.get(key, each) for key, each in zip(keys, own, strict=True)] if keys else own

@@ -44,7 +44,8 @@ _IS_PENDING = callbacks.c.state == literal(CallbackState.PENDING.value, literal_
 _EARLIER_IS_PENDING = _earlier.c.state == literal(CallbackState.PENDING.value, literal_execute=True)
 _FINISH = (
     update(callbacks)
-    .where(callbacks.c.id == bindparam("_id"))
+    .where(callbacks.c.id == bindparam("_id"), callbacks.c.tries == bindparam("_tries"))
+    .where(callbacks.c.state == CallbackState.PENDING.value)
     .values(**{name: bindparam(name) for name in ("state", "due_at", "tries", "outcome")})
 )
 _INSERT = insert(callbacks)
@@ -113,6 +114,7 @@ class CallbackStore:
     async def finish(self, callback: Callback, state: CallbackState, due_at: int, outcome: str) -> None:
         """Write down how a try ended."""
         row = {"_id": callback.id, "state": state.value, "due_at": due_at, "tries": callback.tries + 1}
+        row["_tries"] = callback.tries
         await self._database.writer.write(_FINISH, [{**row, "outcome": outcome}])
 
     async def listed(self, states: Collection[CallbackState], account: str | None, limit: int) -> list[Callback]:

@@ -59,7 +59,7 @@ class CodeStore:
 
 
 def _tried(connection: Connection, here: Here, right: bool, now: int) -> Confirmed | None:
-    row = connection.execute(select(codes).where(*here)).one()
+    row = connection.execute(select(codes).where(*here).with_for_update()).one()
     if row.used_at is not None or row.tries >= row.attempts or row.until < now:
         return None
     connection.execute(update(codes).where(*here).values(tries=row.tries + 1, used_at=now if right else None))

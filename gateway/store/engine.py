@@ -16,6 +16,15 @@ from gateway.errors import ConfigurationError
 BUSY_TIMEOUT = 5.0
 #: Seconds to get a connection to PostgreSQL, and to notice that one is dead.
 _CONNECT_TIMEOUT, _DEAD_AFTER = 5, 10
+#: A node that hangs in a transaction must not keep the others waiting: PostgreSQL ends it, and gives up locks of a
+#: machine that is gone.
+_SERVER = {
+    "idle_in_transaction_session_timeout": "4s",
+    "lock_timeout": "6s",
+    "tcp_keepalives_idle": 5,
+    "tcp_keepalives_interval": 2,
+    "tcp_keepalives_count": 3,
+}
 #: Connections to PostgreSQL: the writer's, and those that read beside it.
 _CONNECTIONS = 6
 _WRONG = "GATEWAY_DATABASE is sqlite:///path of a file, or postgresql://user:password@host/database"
@@ -47,11 +56,17 @@ def _create_private(path: Path) -> None:
 def _postgresql(url: URL) -> Engine:
     """Every connection prepares the statements that it repeats; one that broke is replaced unseen."""
     alive = {"keepalives_idle": _DEAD_AFTER, "keepalives_interval": 2, "tcp_user_timeout": _DEAD_AFTER * 1000}
+    options = " ".join(f"-c {name}={value}" for name, value in _SERVER.items())
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=_CONNECTIONS,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": _CONNECT_TIMEOUT, "application_name": "smsbat-gateway", **alive},
+        connect_args={
+            "connect_timeout": _CONNECT_TIMEOUT,
+            "application_name": "smsbat-gateway",
+            "options": options,
+            **alive,
+        },
     )
 
 

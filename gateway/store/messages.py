@@ -16,8 +16,10 @@ from sqlalchemy import (
     Executable,
     Row,
     Text,
+    and_,
     bindparam,
     case,
+    exists,
     func,
     insert,
     literal,
@@ -32,7 +34,7 @@ from gateway.store.admission import NO_TERMS, Admission, Terms
 from gateway.store.database import Database
 from gateway.store.nodes import ALONE, Share
 from gateway.store.reports import Applied, ReportStore
-from gateway.store.tables import messages
+from gateway.store.tables import messages, nodes
 
 log = structlog.get_logger("gateway.store")
 
@@ -188,8 +190,11 @@ class MessageStore:
         """The same for accepted messages that did not go out, with the reports that are owed for it."""
 
         def work(connection: Connection) -> Applied:
+            # Another node may have settled one of them meanwhile: whoever is first, tells its end.
+            still = select(messages.c.id).where(messages.c.id.in_([each.id for each in settled]), _IS_UNSETTLED)
+            own = frozenset(connection.scalars(still.with_for_update()))
             _settle_in(connection, settled, now)
-            failures = [Report(each.failure, now, id=each.id) for each in settled if each.failure]
+            failures = [Report(each.failure, now, id=each.id) for each in settled if each.failure and each.id in own]
             return reports.apply_in(connection, failures)
 
         return await self._writer.run(work)
@@ -206,13 +211,20 @@ class MessageStore:
         return replace(found, taken_over=taken_over)
 
     @property
+    def node(self) -> str:
+        """Whose messages are its own."""
+        return self._share.id
+
+    @property
     def is_sure(self) -> bool:
         """Whether what is this node's is not sent by others meanwhile."""
         return self._share.is_sure
 
     @property
     def _is_nobodys(self) -> ColumnElement[bool]:
-        return or_(messages.c.node.is_(None), messages.c.node.not_in(self._share.alive))
+        """Of no node, or of one that is not on record any more."""
+        on_record = exists().where(nodes.c.id == messages.c.node)
+        return or_(messages.c.node.is_(None), and_(messages.c.node != self._share.id, ~on_record))
 
     def _has_others(self, smsbat: str, now: int) -> bool:
         due = (_IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at <= now, self._is_nobodys)

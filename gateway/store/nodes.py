@@ -17,9 +17,9 @@ from typing import Protocol
 
 from sqlalchemy import Connection, delete, insert, select, text, update
 
-from gateway.clock import now_ms
 from gateway.store.database import Database
 from gateway.store.tables import leases, nodes
+from gateway.store.turns import one_at_a_time
 
 #: Seconds between words of a node, for which it is believed, and after which it does not believe itself any more.
 BEAT, BELIEVED, SURE = 1.0, 10.0, 7.0
@@ -75,18 +75,26 @@ class Node:
     @property
     def is_sure(self) -> bool:
         """Whether the others believe that this node is there."""
-        return time.monotonic() - self._said_at < SURE
+        return _seconds() - self._said_at < SURE
 
     async def join(self) -> None:
         """Be there, under a new name: of an old one others may have taken over everything."""
-        self._id = str(uuid.uuid4())
-        await self.beat()
-
-    async def beat(self) -> None:
-        """Say that this node is there, and look who else is."""
-        said_at = time.monotonic()
-        self._alive = await self._database.writer.run(self._beat)
+        old, self._id = self._id, str(uuid.uuid4())
+        said_at = _seconds()
+        self._alive = await self._database.writer.run(lambda connection: self._enter(connection, old))
         self._said_at = said_at
+
+    async def beat(self) -> bool:
+        """Say that this node is there, and look who else is; false when the others count it as dead.
+
+        Nobody takes over what is of a node that is on record: whoever still is, may go on however long it was silent.
+        """
+        said_at = _seconds()
+        alive = await self._database.writer.run(self._beat)
+        if self._id not in alive:
+            return False
+        self._alive, self._said_at = alive, said_at
+        return True
 
     async def leave(self) -> None:
         """Be no more there: what this node still had is anybody's at once."""
@@ -98,34 +106,47 @@ class Node:
         """Which of these works are this node's: those that it has already, and those that no other one has."""
         return await self._database.writer.run(lambda connection: self._hold(connection, names))
 
+    def _enter(self, connection: Connection, old: str) -> frozenset[str]:
+        connection.execute(delete(nodes).where(nodes.c.id == old))
+        until = _now(connection) + int(BELIEVED * 1000)
+        here = {"id": self._id, "host": _HOST, "process": _process(os.getpid()), "until": until}
+        connection.execute(insert(nodes).values(**here))
+        return self._beat(connection)
+
     def _beat(self, connection: Connection) -> frozenset[str]:
+        """Those who are on record; who was silent for too long is struck off."""
         now = _now(connection)
-        until = now + int(BELIEVED * 1000)
-        if connection.execute(update(nodes).where(nodes.c.id == self.id).values(until=until)).rowcount == 0:
-            here = {"id": self.id, "host": _HOST, "process": _process(os.getpid()), "until": until}
-            connection.execute(insert(nodes).values(**here))
+        connection.execute(update(nodes).where(nodes.c.id == self._id).values(until=now + int(BELIEVED * 1000)))
         rows = connection.execute(select(nodes)).all()
-        dead = [row.id for row in rows if row.until < now or _has_ended(row.host, row.process)]
+        on_file = connection.dialect.name == "sqlite"
+        dead = [row.id for row in rows if row.until < now or _has_ended(row.host, row.process, on_file)]
         if dead:
             connection.execute(delete(nodes).where(nodes.c.id.in_(dead)))
         return frozenset(row.id for row in rows) - frozenset(dead)
 
     def _hold(self, connection: Connection, names: Collection[str]) -> frozenset[str]:
-        known = connection.execute(select(leases).where(leases.c.name.in_(names)).with_for_update()).all()
-        held = {row.name for row in known if row.node == self.id}
-        free = {row.name for row in known if row.node not in self.alive}
+        one_at_a_time(connection, "leases")
+        on_record = frozenset(connection.scalars(select(nodes.c.id)))
+        known = connection.execute(select(leases).where(leases.c.name.in_(names))).all()
+        held = {row.name for row in known if row.node == self._id}
+        free = {row.name for row in known if row.node not in on_record}
         if free:
-            connection.execute(update(leases).where(leases.c.name.in_(free)).values(node=self.id))
+            connection.execute(update(leases).where(leases.c.name.in_(free)).values(node=self._id))
         new = set(names) - {row.name for row in known}
         if new:
-            connection.execute(insert(leases), [{"name": name, "node": self.id} for name in new])
-        return frozenset(held | free | new)
+            connection.execute(insert(leases), [{"name": name, "node": self._id} for name in new])
+        return frozenset(held | free | new) if self._id in on_record else frozenset()
+
+
+def _seconds() -> float:
+    """A clock that nobody sets, and that goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 def _now(connection: Connection) -> int:
     """By the clock that all nodes have: that of their machine, or that of their database."""
     if connection.dialect.name == "sqlite":
-        return now_ms()
+        return int(_seconds() * 1000)
     return int(connection.execute(text("SELECT extract(epoch FROM clock_timestamp()) * 1000")).scalar_one())
 
 
@@ -135,7 +156,16 @@ def _boot() -> str:
     return path.read_text().strip() if path.exists() else ""
 
 
-_HOST = f"{socket.gethostname()}:{_boot()}"
+def _process_space() -> str:
+    """Containers with one name have processes of their own all the same."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+_BOOT = _boot()
+_HOST = f"{socket.gethostname()}|{_BOOT}|{_process_space()}"
 
 
 def _process(pid: int) -> str:
@@ -147,6 +177,11 @@ def _process(pid: int) -> str:
     return f"{pid}:{started}"
 
 
-def _has_ended(host: str, process: str) -> bool:
-    """Whether a node of this machine is gone, which need not be waited for."""
+def _has_ended(host: str, process: str, on_file: bool) -> bool:
+    """Whether a node is gone, which need not be waited for: its process has ended, or its machine was started anew.
+
+    On a file all nodes are of one machine, and speak of its clock since it was started.
+    """
+    if on_file and host.split("|")[1:2] != [_BOOT]:
+        return True
     return host == _HOST and bool(process) and _process(int(process.partition(":")[0])) != process

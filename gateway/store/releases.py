@@ -22,6 +22,7 @@ from gateway.store.mailings import CHUNK
 from gateway.store.media import extend_picture
 from gateway.store.reports import Check, check_columns, check_of
 from gateway.store.tables import bulks, mailings, messages
+from gateway.store.turns import one_at_a_time
 
 _DELIVERED = (Status.DELIVERED.value, Status.SEEN.value)
 #: Written out, not bound: a partial index serves only a query whose condition the database can see.
@@ -64,6 +65,7 @@ class ReleaseStore:
         rate = self._accounts[mailing.account].rate if mailing.account in self._accounts else None
 
         def work(connection: Connection) -> int:
+            one_at_a_time(connection, f"{mailing.account}#{mailing.number}")
             room = room_at_rate(connection, mailing.account, rate, now, CHUNK) if rate else CHUNK
             if room == 0:
                 return 0
@@ -158,7 +160,8 @@ def _is_open(connection: Connection, bulk: str) -> bool:
 
 
 def _owe(connection: Connection, ended: list[str], now: int) -> set[Script]:
-    rows = connection.execute(select(bulks).where(bulks.c.id.in_(ended), bulks.c.url.is_not(None))).all()
+    untold = select(bulks).where(bulks.c.id.in_(ended), bulks.c.url.is_not(None))
+    rows = connection.execute(untold.with_for_update()).all()
     told = [callback_row(Facts("bulk", row.id), row.account, row.dialect, now, row.url) for row in rows]
     insert_callbacks(connection, told)
     connection.execute(update(bulks).where(bulks.c.id.in_(ended)).values(url=None))
@@ -175,7 +178,9 @@ def _follow(connection: Connection, now: int) -> dict[str, int]:
         .limit(CHUNK)
     )
     needed: dict[str, int] = {}
+    still_planned = messages.c.state == State.PLANNED.value
     by_state: dict[State, list[str]] = {State.WITHDRAWN: [], State.ACCEPTED: []}
+    one_at_a_time(connection, "follow-ups")
     for row in connection.execute(query).all():
         is_needed = row.status not in _DELIVERED and row.state != State.WITHDRAWN.value
         by_state[State.ACCEPTED if is_needed else State.WITHDRAWN].append(row.id)
@@ -183,5 +188,5 @@ def _follow(connection: Connection, now: int) -> dict[str, int]:
             needed[row.smsbat] = needed.get(row.smsbat, 0) + 1
     for state, ids in by_state.items():
         if ids:
-            connection.execute(update(messages).where(messages.c.id.in_(ids)).values(state=state.value))
+            connection.execute(update(messages).where(messages.c.id.in_(ids), still_planned).values(state=state.value))
     return needed

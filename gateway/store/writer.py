@@ -23,6 +23,7 @@ Rows = Sequence[Mapping[str, Any]]
 Result = TypeVar("Result")
 #: Errors that speak of one row, not of the database: the rest of the group is written without it.
 _ROW_ERRORS = (IntegrityError, DataError)
+_TRIES = 3
 
 
 @dataclass(slots=True)
@@ -94,25 +95,31 @@ class GroupCommitWriter:
             group.append(write)
         return group
 
-    def _commit(self, group: _Group) -> None:
+    def _commit(self, group: _Group, tries: int = 1) -> None:
         try:
             with COMMITS.time(), self._engine.begin() as connection:
                 _execute(connection, group)
         except _ROW_ERRORS as error:
-            self._commit_apart(group, error)
+            self._commit_apart(group, error, tries)
         except (SQLAlchemyError, OSError) as error:
-            self._resolve(group, error)
+            if _is_conflict(error):
+                self._commit_apart(group, error, tries)
+            else:
+                self._resolve(group, error)
         except Exception as error:  # noqa: BLE001 a driver may refuse a value in its own way; the thread must live on
-            self._commit_apart(group, error)
+            self._commit_apart(group, error, tries)
         else:
             self._resolve(group, None)
 
-    def _commit_apart(self, group: _Group, error: Exception) -> None:
-        if len(group) == 1:
+    def _commit_apart(self, group: _Group, error: Exception, tries: int) -> None:
+        """Each by itself. One that another node came between is tried again: by then it sees what that did."""
+        if len(group) > 1:
+            for write in group:
+                self._commit([write])
+        elif tries < _TRIES and (isinstance(group[0], _Work) or _is_conflict(error)):
+            self._commit(group, tries + 1)
+        else:
             self._resolve(group, error)
-            return
-        for write in group:
-            self._commit([write])
 
     def _resolve(self, group: _Group, error: Exception | None) -> None:
         self._loop.call_soon_threadsafe(_wake, group, error)
@@ -129,6 +136,11 @@ def _execute(connection: Connection, group: Iterable[_Write | _Work]) -> None:
     for work in group:
         if isinstance(work, _Work):
             work.result = work.work(connection)
+
+
+def _is_conflict(error: Exception) -> bool:
+    """Whether PostgreSQL let another transaction go first: deadlock, serialization failure, lock not available."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in ("40P01", "40001", "55P03")
 
 
 def _of_the_database(error: Exception) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from gateway.store.turns import one_at_a_time
+from gateway.store.turns import one_at_a_time, wait_for_turns
 
 #: The newest migration. A database that says so needs nothing, and Alembic is not even imported.
 HEAD = "0005"
@@ -22,6 +22,7 @@ def migrate(engine: Engine) -> bool:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     with engine.execution_options(writing=True).begin() as connection:
+        wait_for_turns(connection)
         one_at_a_time(connection, "migrations")
         if _revision(connection) == HEAD:
             # Another process was quicker.

@@ -1,0 +1,96 @@
+"""Messages and what belongs to them go when they are old; what is still owed to anyone stays."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import structlog
+from sqlalchemy import Connection, delete, exists, literal, select
+
+from gateway.core.ids import first_id_at
+from gateway.core.mailings import MailingState
+from gateway.core.messages import State
+from gateway.store.callbacks import CallbackState
+from gateway.store.database import Database
+from gateway.store.tables import bulks, callbacks, mailings, messages, replies
+
+log = structlog.get_logger("gateway.retention")
+
+#: Rows in one transaction, and seconds between two: whoever sends must not notice.
+_BATCH, _PAUSE = 500, 0.02
+_UNFINISHED = (State.ACCEPTED.value, State.PLANNED.value)
+_follow_up = messages.alias("follow_up")
+_IS_OWED = exists().where(
+    callbacks.c.message == messages.c.id,
+    callbacks.c.state == literal(CallbackState.PENDING.value, literal_execute=True),
+)
+_IS_FOLLOWED = exists().where(_follow_up.c.follows == messages.c.id, _follow_up.c.state.in_(_UNFINISHED))
+
+
+async def forget_old(database: Database, before: int) -> int:
+    """Remove messages that were accepted before a moment, with their replies, callbacks and mailings; how many.
+
+    Times are milliseconds since the epoch. Raises ``StoreUnavailable``.
+    """
+    count, after = 0, ""
+    while True:
+        found = await database.read(_old, database, before, after)
+        if not found:
+            break
+        gone = [message for message, is_over in found if is_over]
+        count, after = count + len(gone), found[-1][0]
+        if gone:
+            await database.writer.run(partial(_forget, gone))
+        await asyncio.sleep(_PAUSE)
+    for forget in (_forget_replies, _forget_callbacks, _forget_mailings):
+        while await database.writer.run(partial(forget, before)) == _BATCH:
+            await asyncio.sleep(_PAUSE)
+    if count:
+        log.info("messages that are old were removed", messages=count)
+    return count
+
+
+def _old(database: Database, before: int, after: str) -> list[tuple[str, bool]]:
+    """Old messages in the order of their ids, which is that of their acceptance; and whether nothing more is owed."""
+    is_over = messages.c.state.not_in(_UNFINISHED) & messages.c.check_at.is_(None) & ~_IS_OWED & ~_IS_FOLLOWED
+    query = select(messages.c.id, is_over.label("is_over")).where(
+        messages.c.id > after, messages.c.id < first_id_at(before)
+    )
+    with database.engine.connect() as connection:
+        rows = connection.execute(query.order_by(messages.c.id).limit(_BATCH)).all()
+    return [(row.id, bool(row.is_over)) for row in rows]
+
+
+def _forget(gone: list[str], connection: Connection) -> None:
+    connection.execute(delete(messages).where(messages.c.id.in_(gone)))
+
+
+def _forget_replies(before: int, connection: Connection) -> int:
+    query = select(replies.c.smsbat, replies.c.id).where(replies.c.at < before).limit(_BATCH)
+    rows = connection.execute(query).all()
+    for row in rows:
+        connection.execute(delete(replies).where(replies.c.smsbat == row.smsbat, replies.c.id == row.id))
+    return len(rows)
+
+
+def _forget_callbacks(before: int, connection: Connection) -> int:
+    is_owed = callbacks.c.state == literal(CallbackState.PENDING.value, literal_execute=True)
+    query = select(callbacks.c.id).where(~is_owed, callbacks.c.event_at < before).limit(_BATCH)
+    ids = list(connection.scalars(query))
+    connection.execute(delete(callbacks).where(callbacks.c.id.in_(ids)))
+    return len(ids)
+
+
+def _forget_mailings(before: int, connection: Connection) -> int:
+    """Those of which no message is left, and bulk requests of which no mailing is."""
+    over = (MailingState.RELEASED.value, MailingState.REFUSED.value)
+    has_messages = exists().where(messages.c.account == mailings.c.account, messages.c.batch == mailings.c.number)
+    old = (mailings.c.created_at < before, mailings.c.state.in_(over), ~has_messages)
+    rows = connection.execute(select(mailings.c.account, mailings.c.number).where(*old).limit(_BATCH)).all()
+    for row in rows:
+        here = (mailings.c.account == row.account, mailings.c.number == row.number)
+        connection.execute(delete(mailings).where(*here))
+    has_mailings = exists().where(mailings.c.bulk == bulks.c.id)
+    connection.execute(delete(bulks).where(bulks.c.created_at < before, bulks.c.url.is_(None), ~has_mailings))
+    return len(rows)
