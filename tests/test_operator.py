@@ -10,10 +10,13 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from prometheus_client.metrics import MetricWrapperBase
+
+from gateway import metrics
 from gateway.settings import Address
 from tests.support.process import gateway_process
 from tests.support.raw import exchange, get, post, signed, urlencoded
-from tests.support.servers import accounts, eventually, free_address, running_sandbox, write_mappings
+from tests.support.servers import MAPPINGS, accounts, eventually, free_address, running_sandbox, write_mappings
 
 
 def fetch(address: Address, path: str) -> tuple[int, str]:
@@ -96,3 +99,17 @@ def test_a_node_without_its_database_is_not_ready(tmp_path: Path) -> None:
             # Believed again, under a new name, without a restart.
             eventually(lambda: fetch(process.operator, "/readyz")[0] == 200)
             assert exchange(process.address, get(signed(phone="380501234567", txt="hi"))).code == 0
+
+
+def test_the_dashboard_shows_every_figure_and_no_other() -> None:
+    """Each query names figures that exist, with labels that they have; no figure is left out."""
+    board = json.loads((MAPPINGS.parent / "docs" / "grafana.json").read_text())
+    queries = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    shown = {re.sub("_(bucket|total)$", "", name) for query in queries for name in re.findall(r"gateway_\w+", query)}
+    ours = [each for each in vars(metrics).values() if isinstance(each, MetricWrapperBase)]
+    assert shown == {each._name for each in ours}
+    labels = {label for each in ours for label in each._labelnames}
+    grouped = {
+        label.strip() for query in queries for by in re.findall(r"by \(([^)]*)\)", query) for label in by.split(",")
+    }
+    assert grouped - {"le"} <= labels

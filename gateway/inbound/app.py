@@ -36,6 +36,8 @@ log = structlog.get_logger("gateway.inbound")
 
 _READ, _UNDERSTOOD, _DONE = (STAGE_SECONDS.labels(stage) for stage in ("read", "understood", "done"))
 
+#: Ids of a request's messages in its log line.
+_IDS_TOLD = 5
 #: A parameter's name; with as many digits as a code or a phone has it may be something else.
 _NAME = re.compile(rb"(?!.*[0-9]{3})[A-Za-z_][A-Za-z0-9_\[\]-]{0,39}")
 
@@ -156,6 +158,8 @@ def log_exchange(exchange: Exchange, answer: Answer, seconds: float) -> None:
         endpoint=endpoint.path if endpoint else None,
         account=exchange.identity.account.name if exchange.identity else None,
         messages=len(exchange.messages),
+        # The same ids stand in the lines of calls to SMSBAT and of callbacks.
+        ids=[message.id for message in exchange.messages[:_IDS_TOLD]],
         answer=str(exchange.refusal) if exchange.refusal else "accepted",
         ignored=ignored,
         unknown=unknown,

@@ -207,6 +207,7 @@ class _Worker:
             "callback",
             account=callback.account,
             callback=callback.id,
+            message=callback.message,
             answer=outcome,
             state=state,
             tries=callback.tries + 1,

@@ -19,7 +19,7 @@ from gateway.clock import now_ms
 from gateway.core.budget import CallBudget
 from gateway.core.messages import Message, Receipt, State
 from gateway.core.retry import Breaker, Pause, backoff
-from gateway.errors import RowRefused, StoreUnavailable
+from gateway.errors import StoreUnavailable
 from gateway.mapping.accounts import Account, SmsbatLogin
 from gateway.mapping.upstream import UpstreamPlan
 from gateway.metrics import BREAKER, BUDGET, CALL_MESSAGES, CALL_SECONDS, CALLS, OLDEST, QUEUED
@@ -29,6 +29,7 @@ from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
 from gateway.outbound.judgement import Judgement, judge
 from gateway.outbound.pending import Pending, Verdicts, may_have_gone_out
 from gateway.outbound.reports import Reports
+from gateway.outbound.settlement import Settlement
 from gateway.store.messages import MessageStore, Reading, Settled
 
 log = structlog.get_logger("gateway.sender")
@@ -40,6 +41,8 @@ RETRY_DELAY = 1.0
 #: Seconds after which the clock is asked again whether held messages are due.
 LONGEST_ALARM = 60.0
 _BUSY_CALLS = 4
+#: Ids of a call's messages in its log line.
+_IDS_TOLD = 20
 _NOTHING_READ = Reading([], exhausted=False)
 
 
@@ -74,6 +77,7 @@ class Sender:
         self._changed = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0
+        self._settlement = Settlement(login.name, store, reports, self._hold_back, dice)
 
     async def start(self) -> None:
         """Take up what an earlier run left on disk, and begin."""
@@ -122,7 +126,7 @@ class Sender:
             return False
         for each in pending:
             each.withdrawn = True
-        written = await self._stored([Settled.without(each.message, State.WITHDRAWN) for each in pending])
+        written = await self._settlement.stored([Settled.without(each.message, State.WITHDRAWN) for each in pending])
         if not written:
             # On disk they are still to be sent: a reading of the store brings them anew, these copies are void.
             self._backlog.stayed_on_disk()
@@ -268,14 +272,13 @@ class Sender:
         self._in_flight -= 1
         for pending in batch:
             pending.in_call = False
-        for each, _ in judgement.settled:
-            each.settling = True
         self._follow(judgement, probe)
         self._changed.set()
         answer = result.status if isinstance(result, Answered) else result.reason
         self._count(len(batch), str(answer), time.monotonic() - started)
         ms = round((time.monotonic() - started) * 1000, 1)
-        log.info("smsbat call", smsbat=self.name, messages=len(batch), answer=answer, ms=ms)
+        ids = [pending.message.id for pending in batch[:_IDS_TOLD]]
+        log.info("smsbat call", smsbat=self.name, messages=len(batch), ids=ids, answer=answer, ms=ms)
         await self._settle(judgement.settled)
 
     def _count(self, messages: int, outcome: str, seconds: float) -> None:
@@ -345,62 +348,11 @@ class Sender:
         self._changed.set()
 
     async def _settle(self, settled: list[tuple[Pending, Settled]]) -> None:
-        """Write down where messages ended, however long the database takes, then tell who waits."""
-        attempt = 0
-        while settled := self._still_to_settle(settled):
-            if await self._told_when_stored(settled):
-                self._forget(pending for pending, _ in settled)
-                return
-            attempt += 1
-            await asyncio.sleep(backoff(attempt, self._dice(), first=0.1, longest=5.0))
+        self._forget(await self._settlement.write(settled))
 
-    async def _told_when_stored(self, settled: list[tuple[Pending, Settled]]) -> bool:
-        refused = [pending.verdicts for pending, each in settled if pending.verdicts and not each.went_out]
-        for verdicts in refused:
-            verdicts.writing(began=True)
-        stored = await self._stored_with_reports(settled)
-        for pending, each in settled if stored else ():
-            pending.tell(each.verdict)
-        for verdicts in refused:
-            verdicts.writing(began=False)
-        return stored
-
-    def _still_to_settle(self, settled: list[tuple[Pending, Settled]]) -> list[tuple[Pending, Settled]]:
-        """Without those refused for the credential whose client stopped waiting meanwhile: they were accepted."""
-        held = [pending for pending, each in settled if _is_held(pending, each)]
-        if not held:
-            return settled
+    def _hold_back(self, held: list[Pending]) -> None:
+        """Messages whose clients stopped waiting before it was known that SMSBAT refuses the credential."""
         self._again_after(self._backoff(max(1, self._times_denied)), held)
-        return [(pending, each) for pending, each in settled if not _is_held(pending, each)]
-
-    async def _stored_with_reports(self, settled: list[tuple[Pending, Settled]]) -> bool:
-        """A client that waits is told of a failure in its answer; the others are owed a report of it."""
-        owed: list[Settled] = []
-        others: list[Settled] = []
-        for pending, each in settled:
-            (owed if each.failure and not pending.awaited else others).append(each)
-        return (not owed or await self._stored(owed, owed=True)) and (not others or await self._stored(others))
-
-    async def _stored(self, settled: list[Settled], owed: bool = False) -> bool:
-        try:
-            if owed:
-                self._reports.follow(await self._store.settle_failed(settled, now_ms(), self._reports.store))
-            else:
-                await self._store.settle(settled, now_ms())
-        except RowRefused:
-            # A value of SMSBAT's that the database can't hold: the state matters more than the details.
-            return await self._stored_apart(settled, owed)
-        except StoreUnavailable as error:
-            log.error("the end of messages can't be stored yet", smsbat=self.name, error=str(error))
-            return False
-        return True
-
-    async def _stored_apart(self, settled: list[Settled], owed: bool) -> bool:
-        if len(settled) > 1:
-            return all([await self._stored([each], owed) for each in settled])
-        if settled[0].receipt is None:
-            return False
-        return await self._stored([dataclasses.replace(settled[0], receipt=None)], owed)
 
 
 def _out_of_time(pending: Pending) -> Settled:
@@ -409,7 +361,3 @@ def _out_of_time(pending: Pending) -> Settled:
     if not pending.maybe_out:
         return Settled.without(message, State.EXPIRED)
     return Settled.without(message, State.UNPAIRED, last_check(message, pending.account))
-
-
-def _is_held(pending: Pending, settled: Settled) -> bool:
-    return settled.for_the_credential and not pending.awaited
