@@ -58,9 +58,11 @@ class FollowUpPlan:
 class MessagePlan:
     """How checked parameters become neutral messages. ``concerns`` names the parameter behind each part.
 
+    ``constants`` are parts that are the same in every message, most of them nothing.
     ``otp_names`` does the same for the parts of a one-time password.
     """
 
+    constants: Mapping[str, Any]
     values: Mapping[str, Value]
     concerns: Mapping[Concern, str]
     otp_names: Mapping[str, str]
@@ -73,7 +75,7 @@ class MessagePlan:
 
         Raises ``Refusal``.
         """
-        part = {name: plain(value.evaluate(values)) for name, value in self.values.items()}
+        part = {**self.constants, **{name: plain(value.evaluate(values)) for name, value in self.values.items()}}
         recipients, otp = part.pop("recipient"), part.pop("otp")
         due_at = max(now + (part.pop("delay") or 0) * MINUTE, part.pop("due_at") or 0)
         common = {**part, "account": account.name, "dialect": dialect, "accepted_at": now, "due_at": due_at}

@@ -171,6 +171,9 @@ class DialectPlan:
         if self.file.checks == "required-first":
             self._check_all_there(endpoint, reading)
         for parameter in endpoint.parameters:
+            if parameter.never_required and parameter.raw not in fields.values:
+                values[parameter.name] = parameter.spec.default
+                continue
             parameter.put(reading)
             if charset and parameter.name == charset.parameter and values[parameter.name] is not None:
                 reading.codec = values[parameter.name]

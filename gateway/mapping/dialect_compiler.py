@@ -201,11 +201,14 @@ class _DialectCompiler:
         self._check_literals(trees, where)
         then = trees.pop("then")
         following = FollowUpPlan(self._values(then, (*where, "then"), names)) if then else None
-        values = self._values(trees, where, names)
+        constants = {name: tree for name, tree in trees.items() if tree is None or _is_constant(tree)}
+        values = self._values({name: tree for name, tree in trees.items() if name not in constants}, where, names)
         concerns = {part: _parameter_of(trees[part.value]) for part in Concern}
         otp: Mapping[str, Any] = trees["otp"] if isinstance(trees["otp"], dict) else {}
         parts = {"text": trees["text"], "template": otp.get("template"), **(otp.get("parameters") or {})}
-        return MessagePlan(values, concerns, {part: _parameter_of(tree) for part, tree in parts.items()}, following)
+        return MessagePlan(
+            constants, values, concerns, {part: _parameter_of(tree) for part, tree in parts.items()}, following
+        )
 
     def _mailing(
         self, endpoint: Endpoint, where: Where, names: frozenset[str], specs: Mapping[str, Parameter]
@@ -345,6 +348,10 @@ class _DialectCompiler:
         first, *others = [tree for _, tree, _ in self._errors()]
         common = set(first).intersection(*others)
         return frozenset({"parameter", "base", *(f"error.{name}" for name in common)})
+
+
+def _is_constant(tree: Any) -> bool:
+    return not isinstance(tree, dict | list) and not (isinstance(tree, str) and "$" in tree)
 
 
 def _is_literal(tree: Any) -> bool:

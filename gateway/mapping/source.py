@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -55,20 +56,24 @@ class MappingError(ConfigurationError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+#: Line and column of each node, counted from 1.
+Places = dict[Where, tuple[int, int]]
+
+
 @dataclass(slots=True)
 class Source:
-    """One file: its plain content and the place of each node."""
+    """One file: its plain content, which nobody changes, and the place of each node."""
 
     name: str
     content: Any = None
-    places: dict[Where, Origin] = field(default_factory=dict)
+    places: Places = field(default_factory=dict)
 
     def origin(self, where: Iterable[str | int]) -> Origin:
         """The place of a node, or of the nearest one around it that the file really holds."""
         path = tuple(where)
         while path and path not in self.places:
             path = path[:-1]
-        return self.places.get(path, Origin(self.name))
+        return Origin(self.name, *self.places.get(path, (1, 1)))
 
     def problem(self, where: Iterable[str | int], text: str) -> Problem:
         """A problem at a node."""
@@ -90,15 +95,20 @@ def _reason(error: Exception) -> str:
 
 def parse_source(name: str, text: str) -> Source:
     """The same for text that is already here."""
-    source = Source(name)
     try:
-        source.content = _plain(YAML(typ="rt", pure=True).load(text), (), source)
+        return Source(name, *_parsed(text))
     except MarkedYAMLError as error:
         raise MappingError([_syntax_problem(name, error)]) from error
     except (YAMLError, ValueError, TypeError, RecursionError) as error:
         # The library builds numbers, dates and tagged values with Python's own constructors, which raise as they like.
         raise MappingError([Problem(Origin(name), "not readable as YAML")]) from error
-    return source
+
+
+@lru_cache(maxsize=32)
+def _parsed(text: str) -> tuple[Any, Places]:
+    """Content and places. Reading takes longer than all that follows, and most files of a reload have not changed."""
+    places: Places = {}
+    return _plain(YAML(typ="rt", pure=True).load(text), (), places), places
 
 
 def _syntax_problem(name: str, error: MarkedYAMLError) -> Problem:
@@ -110,11 +120,11 @@ def _syntax_problem(name: str, error: MarkedYAMLError) -> Problem:
     return Problem(origin, _QUOTED.sub("…", str(error.problem or "not readable as YAML")))
 
 
-def _plain(node: Any, where: Where, source: Source) -> Any:
+def _plain(node: Any, where: Where, places: Places) -> Any:
     if isinstance(node, CommentedMap):
-        return {key: _child(node, key, _place_of(node, key), where, source) for key in node}
+        return {key: _child(node, key, _place_of(node, key), where, places) for key in node}
     if isinstance(node, CommentedSeq):
-        return [_child(node, index, node.lc.item(index), where, source) for index in range(len(node))]
+        return [_child(node, index, node.lc.item(index), where, places) for index in range(len(node))]
     return _scalar(node)
 
 
@@ -124,11 +134,11 @@ def _place_of(node: CommentedMap, key: Any) -> tuple[int, int]:
     return place
 
 
-def _child(node: Any, key: Any, place: tuple[int, int], where: Where, source: Source) -> Any:
-    source.places[(*where, key)] = Origin(source.name, place[0] + 1, place[1] + 1)
-    if len(source.places) > MOST_NODES:
+def _child(node: Any, key: Any, place: tuple[int, int], where: Where, places: Places) -> Any:
+    places[(*where, key)] = (place[0] + 1, place[1] + 1)
+    if len(places) > MOST_NODES:
         raise ValueError("more than any mapping file holds")
-    return _plain(node[key], (*where, key), source)
+    return _plain(node[key], (*where, key), places)
 
 
 def _scalar(node: Any) -> Any:

@@ -146,7 +146,7 @@ class _Worker:
     async def _take_what_is_due(self) -> None:
         if not self._works.has(telling(self._script)):
             return
-        held = [each.id for chain in self._chains.values() for each in chain]
+        held, before = [each.id for chain in self._chains.values() for each in chain], frozenset(self._chains)
         room = HELD - len(held)
         self._full = room <= 0
         if self._full:
@@ -154,7 +154,11 @@ class _Worker:
         due = await self._store.due(self._script, self._clock(), room, held)
         self._full = len(due) == room
         for callback in due:
-            self._hold(callback)
+            # Whose earlier one ended while this was read may have to wait for that: it is read again.
+            if callback.message in before and callback.message not in self._chains:
+                self._changed.set()
+            else:
+                self._hold(callback)
 
     def _hold(self, callback: Callback) -> None:
         chain = self._chains.setdefault(callback.message, deque())
