@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway.app import Doors, gateway
+from gateway.errors import ConfigurationError
 from gateway.listener import bind
 from gateway.mapping.loader import Plan, load
 from gateway.sandbox.server import serving
@@ -119,12 +122,19 @@ def bound_name(bound: Any) -> tuple[str, int]:
     return host, port
 
 
+#: Ports that are given out, another range to each of the test processes that run beside each other, and below those
+#: that the system gives to connections: between being found free and being used, nobody else takes one.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_ports = itertools.cycle(range(12_000 + 2_000 * _WORKER, 14_000 + 2_000 * _WORKER))
+
+
 def free_address() -> Address:
     """An address where nobody listens."""
-    bound = bind(ANY_PORT)
-    host, port = bound_name(bound)
-    bound.close()
-    return f"{host}:{port}"
+    for port in _ports:
+        with contextlib.suppress(ConfigurationError):
+            bind(f"127.0.0.1:{port}").close()
+            return f"127.0.0.1:{port}"
+    raise AssertionError("ports never end")
 
 
 #: The users of the captured requests. Two clients use one name with different secrets: the account has both.
