@@ -13,15 +13,13 @@ from gateway.core.messages import ACCEPTED, Message, Outcome, Receipt
 from gateway.errors import Refusal
 from gateway.mapping.accounts import Account
 from gateway.mapping.answers import Answer
-from gateway.mapping.exchange import Exchange
+from gateway.mapping.exchange import NO_RESULTS, Exchange
 from gateway.outbound.releaser import Releaser
 from gateway.outbound.reports import Reports
 from gateway.outbound.sender import Sender
 from gateway.store.admission import Terms
 from gateway.store.messages import MessageStore
 from gateway.store.numbers import Numbers
-
-_NO_RESULTS: Mapping[str, object] = {}
 
 
 class SendOperation:
@@ -43,7 +41,7 @@ class SendOperation:
         #: Messages whose requests wait for a verdict, for the requests that repeat them meanwhile.
         self._awaited: dict[str, asyncio.Future[Receipt]] = {}
 
-    async def perform(self, exchange: Exchange, results: Mapping[str, object] = _NO_RESULTS) -> Answer:
+    async def perform(self, exchange: Exchange, results: Mapping[str, object] = NO_RESULTS) -> Answer:
         """Store, submit, and answer by SMSBAT's verdict, with what else is known. Raises ``Refusal``, nothing taken."""
         assert exchange.identity is not None
         account = exchange.identity.account

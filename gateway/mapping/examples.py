@@ -14,7 +14,7 @@ from gateway.mapping.accounts import Account, Identities, Identity, name_tables,
 from gateway.mapping.answers import Answer
 from gateway.mapping.conversions import Records
 from gateway.mapping.dialect import DialectPlan
-from gateway.mapping.exchange import Exchange, FindPicture, fields_of
+from gateway.mapping.exchange import NO_RECORDS, NO_RESULTS, Exchange, FindPicture, fields_of
 from gateway.mapping.functions import flat
 from gateway.mapping.otp import compile_rules
 from gateway.mapping.schema.dialect import Example
@@ -23,8 +23,6 @@ from gateway.mapping.upstream import UpstreamPlan
 from gateway.wire.raw_http import NO_HOST, NotHttp, Request, read_request
 
 _BASE = "{base}"
-_NO_RECORDS: Records = {}
-_NO_RESULTS: Mapping[str, object] = {}
 #: What a picture in an example is kept as.
 EXAMPLE_PICTURE = ("IMAGE-ID", "https://gateway.example/media/IMAGE-ID.png")
 
@@ -69,8 +67,8 @@ def run(
     identities: Identities,
     request: Request,
     picture: FindPicture = lambda _: None,
-    records: Records = _NO_RECORDS,
-    results: Mapping[str, object] = _NO_RESULTS,
+    records: Records = NO_RECORDS,
+    results: Mapping[str, object] = NO_RESULTS,
 ) -> tuple[Exchange, Answer]:
     """A request's way through a dialect up to the answer it gets when SMSBAT takes everything. Nothing is sent."""
     exchange = Exchange(plan)
@@ -85,7 +83,7 @@ def run(
         return exchange, exchange.refuse(refusal)
 
 
-def understand(exchange: Exchange, picture: FindPicture, records: Records = _NO_RECORDS) -> None:
+def understand(exchange: Exchange, picture: FindPicture, records: Records = NO_RECORDS) -> None:
     """The rest of a request's way once it is known whose it is. Raises ``Refusal``."""
     exchange.check(picture, records)
     for name in exchange.uploads:

@@ -23,8 +23,8 @@ FindPicture = Callable[[bytes], str | None]
 #: A number that is one of ours has no more digits: none is 2^31.
 _NUMBER_DIGITS = 10
 
-_NO_RESULTS: Mapping[str, object] = {}
-_NO_RECORDS: Records = {}
+NO_RESULTS: Mapping[str, object] = {}
+NO_RECORDS: Records = {}
 
 
 @dataclass(slots=True)
@@ -76,9 +76,11 @@ class Exchange:
     @property
     def uploads(self) -> dict[str, Upload]:
         """The pictures in an understood request, by their parameters."""
+        if not self.dialect.file_limits:
+            return {}
         return {name: value for name, value in self.values.items() if isinstance(value, Upload)}
 
-    def check(self, picture: FindPicture, records: Records = _NO_RECORDS) -> None:
+    def check(self, picture: FindPicture, records: Records = NO_RECORDS) -> None:
         """Check every parameter. Raises ``Refusal`` at the first thing wrong."""
         assert self.endpoint is not None
         assert self.fields is not None
@@ -127,7 +129,7 @@ class Exchange:
         assert self.endpoint is not None
         return {name: value.evaluate(self.values) for name, value in self.endpoint.input.items()}
 
-    def accept(self, results: Mapping[str, object] = _NO_RESULTS) -> Answer:
+    def accept(self, results: Mapping[str, object] = NO_RESULTS) -> Answer:
         """The answer to success; ``results`` are what the operation adds to what is known already."""
         assert self.endpoint is not None
         assert self.fields is not None
@@ -139,7 +141,7 @@ class Exchange:
         self.refusal = refusal
         return self.dialect.refuse(refusal, self.base, self.endpoint)
 
-    def settle(self, receipts: Sequence[Receipt], results: Mapping[str, object] = _NO_RESULTS) -> Answer:
+    def settle(self, receipts: Sequence[Receipt], results: Mapping[str, object] = NO_RESULTS) -> Answer:
         """The answer once SMSBAT's word on every message is known: an error only when it took none of them."""
         assert self.endpoint is not None
         verdicts = [self.dialect.verdict(self.endpoint, receipt) for receipt in receipts]

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Executable, delete, insert, select, update
 
 from gateway.core.messages import Message, State
 from gateway.mapping.schema.accounts import RateSection
+from gateway.store.chunks import chunks
 from gateway.store.media import extend_picture
 from gateway.store.tables import messages, rates, repeats
 from gateway.store.turns import one_at_a_time
 from gateway.store.writer import Rows
 
-#: Numbers asked for in one statement: below every database's limit of bound values.
-_CHUNK = 500
 #: A message in one of these states is over and was not sent: sending it again is no repeat.
 _UNSENT = [State.REFUSED.value, State.WITHDRAWN.value, State.EXPIRED.value]
 
@@ -97,7 +95,7 @@ class Admission:
     def _repeated(self, connection: Connection, keys: Sequence[str]) -> dict[str, str]:
         """Keys to the ids of the messages that went out under this reference lately."""
         found = {}
-        for chunk in _chunks(keys):
+        for chunk in chunks(keys):
             query = (
                 select(repeats.c.key, repeats.c.message)
                 .join(messages, messages.c.id == repeats.c.message)
@@ -131,7 +129,7 @@ class Admission:
 
     def _remember_repeats(self, connection: Connection, fresh: Mapping[str, str]) -> None:
         of_this = (repeats.c.account == self._first.account, repeats.c.reference == self._first.reference)
-        for chunk in _chunks([*fresh]):
+        for chunk in chunks([*fresh]):
             connection.execute(delete(repeats).where(*of_this, repeats.c.key.in_(chunk)))
         common = {"account": self._first.account, "reference": self._first.reference}
         until = self._first.accepted_at + (self.terms.repeats or 0) * 1000
@@ -161,9 +159,3 @@ def _set_level(connection: Connection, account: str, level: float, now: int) -> 
     values = {"level": level, "at": now}
     if connection.execute(update(rates).where(rates.c.account == account).values(**values)).rowcount == 0:
         connection.execute(insert(rates).values(account=account, **values))
-
-
-def _chunks(values: Sequence[str]) -> Iterator[list[str]]:
-    remaining = iter(values)
-    while chunk := list(itertools.islice(remaining, _CHUNK)):
-        yield chunk

@@ -5,7 +5,6 @@ Who asks is told the end of a message only after it was seen as sent once, so th
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, Executable, Row, Select, or_, select, update
 
 from gateway.core.lifecycle import Status, stage
 from gateway.core.messages import State
+from gateway.store.chunks import chunks
 from gateway.store.database import Database
 from gateway.store.tables import mailings, messages, records, replies
 
@@ -31,8 +31,6 @@ _COLUMNS = (
     messages.c.settled_at,
     messages.c.accepted_at,
 )
-#: Rows written in one transaction: others want to write meanwhile.
-_CHUNK = 500
 #: By channel, the texts that messages are made of.
 _TEXTS = {"sms": "text", "viber": "viber_text"}
 Known = dict[str, Any]
@@ -84,8 +82,7 @@ class AskingStore:
 
     async def _asked(self, rows: Sequence[Row[Any]], now: int) -> None:
         """Write down that those whose end is known were seen as sent."""
-        news = iter([row.id for row in rows if row.final_at is not None and row.asked_at is None])
-        while some := list(itertools.islice(news, _CHUNK)):
+        for some in chunks(row.id for row in rows if row.final_at is not None and row.asked_at is None):
             seen = update(messages).where(messages.c.id.in_(some)).values(asked_at=now)
             await self._database.writer.run(partial(_execute, seen))
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from gateway.core.lifecycle import Status
 from gateway.core.mailings import Mailing, MailingState, Recipient
 from gateway.core.messages import Message, State
 from gateway.store.asking import AskingStore
+from gateway.store.chunks import chunks
 from gateway.store.database import Database
 from gateway.store.messages import content_of, message_row
 from gateway.store.numbers import Numbers
@@ -57,7 +57,7 @@ class MailingStore:
         await self._database.writer.run(lambda connection: connection.execute(insert(mailings).values(**row)))
         draft, count = _Draft(mailing, number, smsbat, now, new_id), 0
         if contacts_of is None:
-            for some in _chunks(mailing.recipients):
+            for some in chunks(mailing.recipients, CHUNK):
                 count += await self._write(draft, some)
             return number, count
         after = ""
@@ -237,9 +237,3 @@ def _known(row: Row[Any]) -> dict[str, Any]:
         "problem": row.problem,
         "channel": row.channel,
     }
-
-
-def _chunks(recipients: Iterable[Recipient]) -> Iterator[list[Recipient]]:
-    remaining = iter(recipients)
-    while some := list(itertools.islice(remaining, CHUNK)):
-        yield some

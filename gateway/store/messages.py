@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,6 +30,7 @@ from sqlalchemy import (
 from gateway.core.lifecycle import FINAL, Report, Status
 from gateway.core.messages import CREDENTIAL_OUTCOMES, Content, Message, Otp, Outcome, Receipt, State
 from gateway.store.admission import NO_TERMS, Admission, Terms
+from gateway.store.chunks import chunks
 from gateway.store.database import Database
 from gateway.store.nodes import ALONE, Share
 from gateway.store.reports import Applied, ReportStore
@@ -39,8 +39,6 @@ from gateway.store.tables import messages, nodes
 log = structlog.get_logger("gateway.store")
 
 _INSERT = insert(messages)
-#: Ids in one statement: below every database's limit of bound values.
-_IDS = 500
 _SETTLED_COLUMNS = ("state", "outcome", "concern", "detail", "upstream_id", "parts", "settled_at", "watch_until")
 #: Not an IN: its list would be another parameter for each row of a statement for many.
 _IS_FINAL = or_(*(messages.c.status == status.value for status in sorted(FINAL)))
@@ -236,8 +234,7 @@ class MessageStore:
         due = (_IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at <= now, self._is_nobodys)
         query = select(messages.c.id, messages.c.node).where(*due).order_by(messages.c.id).limit(limit)
         rows = connection.execute(query.with_for_update(skip_locked=True)).all()
-        ids = iter([row.id for row in rows])
-        while some := list(itertools.islice(ids, _IDS)):
+        for some in chunks(row.id for row in rows):
             connection.execute(update(messages).where(messages.c.id.in_(some)).values(node=self._share.id))
         return frozenset(row.id for row in rows if row.node is not None)
 

@@ -26,15 +26,11 @@ BEAT, BELIEVED, SURE = 1.0, 10.0, 7.0
 
 
 class Share(Protocol):
-    """Which of the rows that nodes share are one's own: those of ``id``, and those of nobody who is ``alive``."""
+    """Which of the rows that nodes share are one's own: those of ``id``, and those of nobody."""
 
     @property
     def id(self) -> str:
         """One's own name."""
-
-    @property
-    def alive(self) -> frozenset[str]:
-        """Everybody's who is there."""
 
     @property
     def is_sure(self) -> bool:
@@ -46,7 +42,6 @@ class Alone:
     """Who has the database to itself."""
 
     id: str = "alone"
-    alive: frozenset[str] = frozenset({"alone"})
     is_sure: bool = True
 
 
