@@ -15,7 +15,7 @@ from gateway.core.lifecycle import Status, stage
 from gateway.core.messages import State
 from gateway.store.chunks import chunks
 from gateway.store.database import Database
-from gateway.store.tables import mailings, messages, records, replies
+from gateway.store.tables import is_mailing, mailings, messages, records, replies
 
 _OUT = (State.SUBMITTED.value, State.UNPAIRED.value)
 _COLUMNS = (
@@ -94,7 +94,7 @@ class AskingStore:
 
     def _has(self, account: str, number: int, channel: str) -> bool:
         """Whether there is a mailing on this channel, or a text for it, of this number."""
-        mailing = (mailings.c.account == account, mailings.c.number == number, mailings.c.channel == channel)
+        mailing = (is_mailing(account, number), mailings.c.channel == channel)
         text = (records.c.account == account, records.c.number == number, records.c.kind == _TEXTS[channel])
         with self._database.engine.connect() as connection:
             found = (connection.execute(select(1).where(*here)).first() for here in (mailing, text))

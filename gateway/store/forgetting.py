@@ -13,7 +13,7 @@ from gateway.core.mailings import MailingState
 from gateway.core.messages import State
 from gateway.store.callbacks import CallbackState
 from gateway.store.database import Database
-from gateway.store.tables import bulks, callbacks, mailings, messages, replies
+from gateway.store.tables import bulks, callbacks, is_mailing, mailings, messages, replies
 
 log = structlog.get_logger("gateway.retention")
 
@@ -89,8 +89,7 @@ def _forget_mailings(before: int, connection: Connection) -> int:
     old = (mailings.c.created_at < before, mailings.c.state.in_(over), ~has_messages)
     rows = connection.execute(select(mailings.c.account, mailings.c.number).where(*old).limit(_BATCH)).all()
     for row in rows:
-        here = (mailings.c.account == row.account, mailings.c.number == row.number)
-        connection.execute(delete(mailings).where(*here))
+        connection.execute(delete(mailings).where(is_mailing(row.account, row.number)))
     has_mailings = exists().where(mailings.c.bulk == bulks.c.id)
     connection.execute(delete(bulks).where(bulks.c.created_at < before, bulks.c.url.is_(None), ~has_mailings))
     return len(rows)

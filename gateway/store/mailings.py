@@ -17,7 +17,7 @@ from gateway.store.chunks import chunks
 from gateway.store.database import Database
 from gateway.store.messages import content_of, message_row
 from gateway.store.numbers import Numbers
-from gateway.store.tables import bulks, contacts, mailings, messages
+from gateway.store.tables import bulks, contacts, is_mailing, mailings, messages
 
 #: Messages written in one transaction: others want to write meanwhile.
 CHUNK = 2000
@@ -75,8 +75,9 @@ class MailingStore:
         def work(connection: Connection) -> None:
             for number, count in created:
                 state = MailingState.CONFIRMED if confirmed else MailingState.UNCONFIRMED
-                here = (mailings.c.account == account, mailings.c.number == number)
-                drafts = update(mailings).where(*here, mailings.c.state == MailingState.DRAFT.value)
+                drafts = update(mailings).where(
+                    is_mailing(account, number), mailings.c.state == MailingState.DRAFT.value
+                )
                 connection.execute(drafts.values(state=state.value, count=count))
             if bulk:
                 connection.execute(insert(bulks).values(**bulk))
@@ -87,7 +88,7 @@ class MailingStore:
         """Send a mailing, once; false when the account has none of this number on this channel."""
 
         def work(connection: Connection) -> bool:
-            here = (mailings.c.account == account, mailings.c.number == number, mailings.c.channel == channel)
+            here = (is_mailing(account, number), mailings.c.channel == channel)
             unconfirmed = mailings.c.state == MailingState.UNCONFIRMED.value
             connection.execute(update(mailings).where(*here, unconfirmed).values(state=MailingState.CONFIRMED.value))
             known = select(mailings.c.number).where(*here, mailings.c.state.not_in(_HIDDEN))
@@ -138,7 +139,7 @@ class MailingStore:
             return [_known(row) for row in connection.execute(query)]
 
     def _find(self, account: str, number: int, channel: str) -> dict[str, Any] | None:
-        here = (mailings.c.account == account, mailings.c.number == number, mailings.c.channel == channel)
+        here = (is_mailing(account, number), mailings.c.channel == channel)
         with self._database.engine.connect() as connection:
             row = connection.execute(select(mailings).where(*here, mailings.c.state.not_in(_HIDDEN))).first()
         return _known(row) if row else None

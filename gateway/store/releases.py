@@ -21,7 +21,7 @@ from gateway.store.database import Database
 from gateway.store.mailings import CHUNK
 from gateway.store.media import extend_picture
 from gateway.store.reports import Check, check_columns, check_of
-from gateway.store.tables import bulks, mailings, messages
+from gateway.store.tables import bulks, is_mailing, mailings, messages
 from gateway.store.turns import one_at_a_time
 
 _DELIVERED = (Status.DELIVERED.value, Status.SEEN.value)
@@ -140,9 +140,9 @@ class ReleaseStore:
 
 
 def _released(connection: Connection, mailing: Release, now: int) -> None:
-    here = (mailings.c.account == mailing.account, mailings.c.number == mailing.number)
-    connection.execute(update(mailings).where(*here).values(state=MailingState.RELEASED.value))
-    picture = connection.execute(select(mailings.c.picture).where(*here)).scalar()
+    here = is_mailing(mailing.account, mailing.number)
+    connection.execute(update(mailings).where(here).values(state=MailingState.RELEASED.value))
+    picture = connection.execute(select(mailings.c.picture).where(here)).scalar()
     extend_picture(connection, picture, mailing.account, now + mailing.ttl * 1000)
 
 

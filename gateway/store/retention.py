@@ -12,7 +12,7 @@ from gateway.core.pictures import Picture
 from gateway.store.database import Database
 from gateway.store.media import MediaStore
 from gateway.store.pictures import PictureStorage
-from gateway.store.tables import codes, mailings, messages, repeats
+from gateway.store.tables import codes, is_mailing, mailings, messages, repeats
 
 log = structlog.get_logger("gateway.retention")
 
@@ -48,8 +48,7 @@ def _forget_drafts(connection: Connection, now: int) -> int:
     some = list(connection.scalars(select(messages.c.id).where(*of_draft).limit(_BATCH)))
     connection.execute(delete(messages).where(messages.c.id.in_(some)))
     if len(some) < _BATCH:
-        here = (mailings.c.account == draft.account, mailings.c.number == draft.number)
-        connection.execute(delete(mailings).where(*here))
+        connection.execute(delete(mailings).where(is_mailing(draft.account, draft.number)))
     # There may be more of this one, or another one.
     return _BATCH
 

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    and_,
+    text,
+)
 
 from gateway.core.messages import State
 
@@ -209,6 +223,12 @@ mailings = Table(
 _TO_RELEASE = "state = 'confirmed'"
 mailings_due = _partial_index("mailings_due", _TO_RELEASE, mailings.c.due_at)
 mailings_of_bulk = _partial_index("mailings_bulk", "bulk IS NOT NULL", mailings.c.bulk)
+
+
+def is_mailing(account: str, number: int) -> ColumnElement[bool]:
+    """The condition for the mailing that has this number among an account's."""
+    return and_(mailings.c.account == account, mailings.c.number == number)
+
 
 #: Several mailings of one request; ``url`` is where its end is told, until that is owed.
 bulks = Table(
