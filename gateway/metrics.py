@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
+from collections import Counter as Counts
+from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
@@ -49,6 +52,63 @@ NODES = Gauge("gateway_nodes", "Gateway processes on this database.", multiproce
 PLAN = Gauge("gateway_plan_loaded_seconds", "When the mapping files in use were loaded.", multiprocess_mode="livemin")
 PLAN_FAILURES = Counter("gateway_plan_failures", "Mapping files that were wrong, so that nothing changed.")
 
+
+class Tally:
+    """Observations of a histogram, gathered here until it is told of them: there, each costs many times as much.
+
+    Use from one thread.
+    """
+
+    def __init__(self, histogram: Histogram, bounds: Sequence[float]) -> None:
+        self._histogram = histogram
+        self._bounds = bounds
+        #: By labels: how many under each bound and over the last one, and their sum.
+        self._gathered: dict[tuple[str, ...], list[float]] = {}
+
+    def observe(self, value: float, *labels: str) -> None:
+        """One more, under these labels."""
+        gathered = self._gathered.get(labels)
+        if gathered is None:
+            gathered = self._gathered[labels] = [0.0] * (len(self._bounds) + 2)
+        gathered[bisect_left(self._bounds, value)] += 1
+        gathered[-1] += value
+
+    def tell(self) -> None:
+        """Tell the histogram of all that was gathered."""
+        gathered, self._gathered = self._gathered, {}
+        for labels, (*counts, total) in gathered.items():
+            child = self._histogram.labels(*labels)
+            for bucket, count in zip(child._buckets, counts, strict=True):
+                bucket.inc(count)
+            child._sum.inc(total)
+
+
+REQUEST_TALLY, STAGE_TALLY = Tally(REQUEST_SECONDS, _QUICK), Tally(STAGE_SECONDS, _QUICK)
+_requests: Counts[tuple[str, str, str]] = Counts()
+_messages: Counts[tuple[str, str]] = Counts()
+
+
+def count_request(dialect: str, endpoint: str, outcome: str, seconds: float) -> None:
+    """A request was answered."""
+    _requests[dialect, endpoint, outcome] += 1
+    REQUEST_TALLY.observe(seconds, dialect)
+
+
+def count_message(dialect: str, channel: str) -> None:
+    """A message was accepted."""
+    _messages[dialect, channel] += 1
+
+
+def tell_tallies() -> None:
+    """Tell Prometheus of what was gathered."""
+    for counter, gathered in ((REQUESTS, _requests), (MESSAGES, _messages)):
+        for labels, count in gathered.items():
+            counter.labels(*labels).inc(count)
+        gathered.clear()
+    for tally in (REQUEST_TALLY, STAGE_TALLY):
+        tally.tell()
+
+
 #: Names of parameters told apart; later ones are all "other".
 _MOST_NAMES = 200
 _names: set[tuple[str, str]] = set()
@@ -72,6 +132,7 @@ def forget_process(pid: int) -> None:
 
 def exposition() -> bytes:
     """Everything, in Prometheus's text form; of all workers together where there are several."""
+    tell_tallies()
     if FOLDER not in os.environ:
         return generate_latest()
     registry = CollectorRegistry()

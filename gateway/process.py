@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable
 
 import uvloop
+
+#: New objects before the youngest are looked at for cycles, and such looks before older ones are. Requests leave hardly
+#: any behind, and looking through all that hundreds of them hold at once took a tenth of the time.
+_COLLECT = (25_000, 20, 20)
 
 
 def run_until_stopped(program: Callable[[asyncio.Event], Awaitable[None]], parents_end: int | None = None) -> None:
@@ -24,6 +29,7 @@ def run_until_stopped(program: Callable[[asyncio.Event], Awaitable[None]], paren
             loop.add_reader(parents_end, _parent_is_gone, loop, parents_end, stop)
         await program(stop)
 
+    gc.set_threshold(*_COLLECT)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(watched())
 

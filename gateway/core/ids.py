@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 _RANDOM_BITS = 74
+#: Random bytes of one id, and of as many ids as are drawn at once: asking the system for few costs as much as for many.
+_BYTES, _DRAWN = 10, 256
 
 
 class MessageIds:
@@ -15,15 +17,23 @@ class MessageIds:
 
     def __init__(self, entropy: Callable[[int], bytes]) -> None:
         self._entropy = entropy
+        self._left: list[int] = []
         self._last = 0
 
     def new(self, now_ms: int) -> str:
         """The next id, at so many milliseconds since the epoch."""
-        random = int.from_bytes(self._entropy(10), "big")
+        random = self._random()
         fresh = now_ms << _RANDOM_BITS | random >> 6
         # In the same millisecond, or after the clock was set back: a random step from the last one.
         self._last = fresh if fresh > self._last else self._last + 1 + (random & 0xFFFF_FFFF)
         return _formatted(self._last)
+
+    def _random(self) -> int:
+        """80 random bits, each used once."""
+        if not self._left:
+            drawn = self._entropy(_BYTES * _DRAWN)
+            self._left = [int.from_bytes(drawn[i : i + _BYTES], "big") for i in range(0, len(drawn), _BYTES)]
+        return self._left.pop()
 
 
 def first_id_at(now_ms: int) -> str:

@@ -17,7 +17,7 @@ _NAME = re.compile(rf"{MEDIA_PATH}([A-Z0-9]{{64}})\.(jpg|png|gif)")
 
 def picture_name(path: str) -> tuple[str, str] | None:
     """Id and extension in a path of the legacy listener that can be a picture's."""
-    named = _NAME.fullmatch(path)
+    named = _NAME.fullmatch(path) if path.startswith(MEDIA_PATH) else None
     return (named[1], named[2]) if named else None
 
 

@@ -11,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import Any, Protocol
 
 import structlog
@@ -25,7 +26,7 @@ from gateway.inbound.form import read_form
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
-from gateway.metrics import MESSAGES, REQUEST_SECONDS, REQUESTS, STAGE_SECONDS, parameter_without_effect
+from gateway.metrics import STAGE_TALLY, count_message, count_request, parameter_without_effect
 from gateway.store.records import RecordStore
 from gateway.wire.request_line import host_name
 
@@ -34,8 +35,8 @@ Observer = Callable[[Exchange, Answer, float], None]
 
 log = structlog.get_logger("gateway.inbound")
 
-_READ, _UNDERSTOOD, _DONE = (STAGE_SECONDS.labels(stage) for stage in ("read", "understood", "done"))
-
+#: Hosts and paths whose dialect is remembered: they can be made up without end.
+_MOST_PLACES = 1000
 #: Ids of a request's messages in its log line.
 _IDS_TOLD = 5
 #: A parameter's name; with as many digits as a code or a phone has it may be something else.
@@ -61,13 +62,14 @@ class LegacyApp:
         self._records = records
         self._observe = observer
         self._ids = MessageIds(os.urandom)
+        self._dialect_at = lru_cache(_MOST_PLACES)(plan.dialect_at)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one request."""
         started = time.perf_counter()
         headers = dict(scope["headers"])
         host = host_name(headers.get(b"host", b""))
-        exchange = Exchange(self._plan.dialect_at(host, scope["path"]))
+        exchange = Exchange(self._dialect_at(host, scope["path"]))
         body = Body(receive, headers)
         try:
             answer = await self._answer(exchange, scope, host, body)
@@ -104,9 +106,10 @@ class LegacyApp:
         except Refusal:
             await body.drain()
             raise
+        began = time.perf_counter()
         with self._album.spools() as spools:
-            with _READ.time():
-                fields = await read_form(exchange.dialect, scope["query_string"], body, spools.open)
+            fields = await read_form(exchange.dialect, scope["query_string"], body, spools.open)
+            STAGE_TALLY.observe(time.perf_counter() - began, "read")
             exchange.identify(fields, self._plan.accounts.identities)
             return await self._perform(exchange)
 
@@ -125,10 +128,13 @@ class LegacyApp:
             exchange.check(addresses.get, found)
         await self._keep(exchange, account, now)
         exchange.build(now, lambda: self._ids.new(now), draw_code)
-        _UNDERSTOOD.observe(time.perf_counter() - began)
+        understood = time.perf_counter()
+        STAGE_TALLY.observe(understood - began, "understood")
         operation = self._operations.get(exchange.endpoint.operation or "")
-        with _DONE.time():
+        try:
             return await operation.perform(exchange) if operation else exchange.accept()
+        finally:
+            STAGE_TALLY.observe(time.perf_counter() - understood, "done")
 
     async def _keep(self, exchange: Exchange, account: str, now: int) -> None:
         """The pictures in a request; one that is to be shown needs an address for that."""
@@ -140,18 +146,12 @@ class LegacyApp:
 
 def log_exchange(exchange: Exchange, answer: Answer, seconds: float) -> None:
     """One line a request: whose, how many messages, what it was answered; no text, no phone, no secret."""
-    sent = frozenset(each.partition(b"[")[0] for each in exchange.fields.values) if exchange.fields else frozenset()
     endpoint, dialect = exchange.endpoint, exchange.dialect.name
-    ignored = _names(sent & endpoint.ignored) if endpoint else []
-    unknown = _names(sent - endpoint.known) if endpoint and exchange.identity else []
-    for fate, names in (("ignored", ignored), ("unknown", unknown)):
-        for name in names:
-            parameter_without_effect(dialect, name, fate)
+    ignored, unknown = _without_effect(exchange)
     outcome = exchange.refusal.kind if exchange.refusal else "accepted"
-    REQUESTS.labels(dialect, endpoint.path if endpoint else "", outcome).inc()
-    REQUEST_SECONDS.labels(dialect).observe(seconds)
+    count_request(dialect, endpoint.path if endpoint else "", outcome, seconds)
     for message in exchange.messages if exchange.refusal is None else ():
-        MESSAGES.labels(dialect, message.channel).inc()
+        count_message(dialect, message.channel)
     log.info(
         "request",
         dialect=dialect,
@@ -165,6 +165,20 @@ def log_exchange(exchange: Exchange, answer: Answer, seconds: float) -> None:
         unknown=unknown,
         ms=round(seconds * 1000, 1),
     )
+
+
+def _without_effect(exchange: Exchange) -> tuple[list[str], list[str]]:
+    """The parameters that were sent and are ignored, and those that nobody knows; counted."""
+    endpoint, fields = exchange.endpoint, exchange.fields
+    if endpoint is None or fields is None or endpoint.of_effect.issuperset(fields.values):
+        return [], []
+    sent = frozenset(each.partition(b"[")[0] for each in fields.values)
+    ignored = _names(sent & endpoint.ignored)
+    unknown = _names(sent - endpoint.known) if exchange.identity else []
+    for fate, names in (("ignored", ignored), ("unknown", unknown)):
+        for name in names:
+            parameter_without_effect(exchange.dialect.name, name, fate)
+    return ignored, unknown
 
 
 def _names(names: frozenset[bytes]) -> list[str]:

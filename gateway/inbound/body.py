@@ -52,6 +52,8 @@ class Body:
 
     async def read(self, limit: int) -> bytes:
         """All of it. Raises ``Refusal`` for one over ``limit`` and ``ClientGone``."""
+        if not self.left_unread:
+            return b""
         return b"".join([chunk async for chunk in self.chunks(limit)])
 
     async def drain(self) -> None:

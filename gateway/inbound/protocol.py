@@ -11,10 +11,11 @@ import asyncio
 import re
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.inbound.joined import JoinedWrites
 from gateway.mapping.answers import Answer
 from gateway.wire.request_line import method_of, place_of, repair_head
 
@@ -69,7 +70,7 @@ class _LegacyProtocol(HttpToolsProtocol):
     # Cutting the stream into messages
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", JoinedWrites(transport, self.loop)))
         # Nothing was asked yet, and nobody is owed an answer.
         self._silence = self.loop.call_later(STALLED, transport.close)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.errors import Refusal
@@ -48,7 +48,8 @@ class Authenticator:
         login, signature = self._credentials(fields, self.login)
         identity = identities.get(login)
         first, second = identity.secrets if identity else _NOBODY
-        matched = self.proves(signature, fields, first) | self.proves(signature, fields, second)
+        signed = self._signed_forms(fields)
+        matched = self._proves(signature, signed, first) | self._proves(signature, signed, second)
         if identity is None or not matched:
             raise Refusal("authentication")
         return identity, _decoded(fields) if fields.unicode and identity.json_percent_encoded else fields
@@ -77,22 +78,28 @@ class Authenticator:
 
     def proves(self, signature: bytes, fields: Fields, secret: bytes) -> bool:
         """Whether the signature over these fields was made with this secret; in constant time."""
+        return self._proves(signature, self._signed_forms(fields), secret)
+
+    def _proves(self, signature: bytes, signed: Sequence[bytes], secret: bytes) -> bool:
         proof = self.or_secret & hmac.compare_digest(signature, secret)
-        for signed in self._signed_forms(fields):
-            proof |= matches(signature, md5_signature(signed, secret))
+        for form in signed:
+            proof |= matches(signature, md5_signature((form,), secret))
         return proof
 
-    def _signed_forms(self, fields: Fields) -> list[list[bytes]]:
+    def _signed_forms(self, fields: Fields) -> list[bytes]:
         """The md5 of a file is signed in lower case by every real client, and in upper case in the vendor's example."""
         signed = self.signed(fields)
         if not self.files:
-            return [signed]
+            return [b"".join(signed)]
         md5s = [fields.files[name].md5 for name in self.files]
-        return [signed, [value.upper() if value in md5s else value for value in signed]]
+        return [b"".join(signed), b"".join([value.upper() if value in md5s else value for value in signed])]
 
     def signed(self, fields: Fields) -> list[bytes]:
         """The raw values that a signature covers, in order, without the secret."""
-        return [value for name, many in self.over for value in self.sent(fields, name, many)]
+        values: list[bytes] = []
+        for name, many in self.over:
+            values += self.sent(fields, name, many)
+        return values
 
     @staticmethod
     def sent(fields: Fields, name: bytes, many: bool) -> list[bytes]:

@@ -223,16 +223,18 @@ def _file(name: str, spec: Parameter) -> Convert:
 
 def text_converter(name: str, spec: Parameter, narrower: list[tuple[Holds, int]], parts: PartsTable | None) -> Convert:
     """Reads texts; ``narrower`` are lengths under guards, ``parts`` counts how many SMS it takes."""
-    in_charset = spec.type == "text"
+    in_charset, newlines, most, contains = spec.type == "text", spec.newlines, spec.max, spec.contains
 
     def convert(raw: bytes, reading: Reading) -> str:
         text = decode(raw, reading.codec if in_charset else "utf-8")
-        if spec.newlines:
+        if newlines:
             text = normalize_newlines(text)
-        limit = next((limit for holds, limit in narrower if holds(reading.values, reading.fields)), spec.max)
+        limit = most
+        if narrower:
+            limit = next((limit for holds, limit in narrower if holds(reading.values, reading.fields)), most)
         if limit is not None and len(text) > limit:
             raise TooLong
-        if spec.contains and spec.contains not in text:
+        if contains and contains not in text:
             raise ValueError
         if parts is not None:
             _count(name, text, parts, reading)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.messages import Outcome, Receipt
@@ -28,6 +28,8 @@ _NO_FIELDS = Fields({})
 _SLASHES = re.compile(r"/{2,}")
 #: Operations after which a client asks what became of messages.
 _ASKING = frozenset({"status", "deliveries", "bulk_status"})
+#: Request lines that are remembered: hosts and paths can be made up without end.
+_MOST_ROUTES = 1000
 
 
 def lenient_path(path: str) -> str:
@@ -47,10 +49,12 @@ class EndpointPlan:
     refuse: str | None
     operation: str | None
     parameters: tuple[ParameterCheck, ...]
-    #: Those of them that name something kept for the account, and those without effect.
+    #: Those of them that name something kept for the account.
     records: tuple[ParameterCheck, ...]
+    #: The names of all of them, and of those without and with an effect.
     known: frozenset[bytes]
     ignored: frozenset[bytes]
+    of_effect: frozenset[bytes]
     message: MessagePlan | None
     mailing: MailingPlan | None
     draw: CodePlan | None
@@ -112,6 +116,8 @@ class DialectPlan:
     callbacks: CallbackPlan | None
     #: Names that trees refer to, by the endpoint's place in the file, ``None`` for the dialect itself.
     used: frozenset[tuple[int | None, str]]
+    #: What request lines were found to mean: clients ask for the same few again and again.
+    routes: dict[tuple[str, str, str], list[EndpointPlan]] = field(default_factory=dict, compare=False)
 
     @property
     def name(self) -> str:
@@ -144,6 +150,9 @@ class DialectPlan:
 
     def route(self, method: str, path: str, host: str) -> list[EndpointPlan]:
         """The endpoints that a request line may mean. Raises ``Refusal`` for an unknown path or method."""
+        known = self.routes.get((method, path, host))
+        if known is not None:
+            return known
         base, rest = self.base_of(path)
         here = [plan for plan in self.endpoints if plan.is_at(rest, host)]
         if not here or (self.file.bases and base is None) or not any(place.holds(host, path) for place in self.places):
@@ -151,6 +160,8 @@ class DialectPlan:
         fitting = [plan for plan in here if not plan.methods or method in plan.methods]
         if not fitting:
             raise Refusal("method")
+        if len(self.routes) < _MOST_ROUTES:
+            self.routes[method, path, host] = fitting
         return fitting
 
     def select(self, candidates: Sequence[EndpointPlan], fields: Fields) -> EndpointPlan:
@@ -172,7 +183,7 @@ class DialectPlan:
             self._check_all_there(endpoint, reading)
         for parameter in endpoint.parameters:
             if parameter.never_required and parameter.raw not in fields.values:
-                values[parameter.name] = parameter.spec.default
+                values[parameter.name] = parameter.default
                 continue
             parameter.put(reading)
             if charset and parameter.name == charset.parameter and values[parameter.name] is not None:

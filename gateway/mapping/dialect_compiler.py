@@ -177,6 +177,7 @@ class _DialectCompiler:
             records=tuple(each for each in parameters if each.spec.type == "record"),
             known=frozenset(each.raw for each in parameters),
             ignored=frozenset(each.raw for each in parameters if each.spec.ignored),
+            of_effect=frozenset(each.raw for each in parameters if not each.spec.ignored),
             message=self._message(endpoint, (*where, "message"), inside),
             mailing=self._mailing(endpoint, (*where, "mailing"), inside, specs),
             draw=self._draw(endpoint, (*where, "draw"), inside),

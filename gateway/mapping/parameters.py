@@ -27,17 +27,25 @@ class Faulty:
 
 @dataclass(frozen=True, slots=True)
 class ParameterCheck:
-    """Reads and checks one parameter. ``spec`` is kept for explanations, ``members`` are those of an object."""
+    """Reads and checks one parameter. ``spec`` is kept for explanations, ``members`` are those of an object.
+
+    What every request asks of the ``spec`` stands here too: there it takes several times as long.
+    """
 
     name: str
     raw: bytes
     spec: Parameter
+    many: bool
+    default: Any
     convert: Convert
-    applies: Holds
+    #: ``None`` without a condition.
+    applies: Holds | None
     required: Callable[[Scope, Fields], bool]
     never_required: bool
     recipients: int
     wrong_when: tuple[Holds, ...]
+    refused: bool
+    known_by_parts: bool
     members: tuple[ParameterCheck, ...] = ()
 
     def is_sent(self, fields: Fields) -> bool:
@@ -46,17 +54,17 @@ class ParameterCheck:
 
     def is_missing(self, reading: Reading) -> bool:
         """Whether it is required and not there, as far as that can be told before it is read."""
-        if self.spec.default is not None or self.is_sent(reading.fields):
+        if self.default is not None or self.is_sent(reading.fields):
             return False
         return self.required(reading.values, reading.fields)
 
     def put(self, reading: Reading) -> None:
         """Put its value, or its default, among the values. Raises ``Refusal`` with the parameter's name."""
         if self.never_required and self.raw not in reading.fields.values:
-            reading.values[self.name] = self.spec.default
+            reading.values[self.name] = self.default
             return
         value = reading.values[self.name] = self.read(reading)
-        if value is not None and self.spec.type in _KNOWN_BY_PARTS:
+        if value is not None and self.known_by_parts:
             reading.values.update(flat(self.name, value))
         if self.wrong_when and any(holds(reading.values, reading.fields) for holds in self.wrong_when):
             raise self.fault
@@ -65,19 +73,17 @@ class ParameterCheck:
         """The parameter's value, or its default. Raises ``Refusal`` with the parameter's name."""
         fields = reading.fields
         sent = self._sent(fields)
-        if sent and not self.applies(reading.values, fields):
-            sent = None
-        if not sent:
+        if not sent or (self.applies is not None and not self.applies(reading.values, fields)):
             return self._absent(reading)
         value = self._converted(sent, reading)
-        if self.spec.refused and value not in self.spec.accepted:
+        if self.refused and value not in self.spec.accepted:
             raise Refusal("unsupported", self.name)
         return value
 
     def _sent(self, fields: Fields) -> Any:
         if self.members:
             return fields.tree(self.raw)
-        return fields.all(self.raw) if self.spec.many else fields.last(self.raw)
+        return fields.all(self.raw) if self.many else fields.last(self.raw)
 
     @property
     def fault(self) -> Refusal:
@@ -86,16 +92,16 @@ class ParameterCheck:
 
     def _absent(self, reading: Reading) -> Any:
         is_required = self.required(reading.values, reading.fields)
-        if self.spec.type == "name" and self.spec.default is not None:
+        if self.spec.type == "name" and self.default is not None:
             return self._by_default(reading, is_required)
         if is_required:
             raise self.fault
-        return self.spec.default
+        return self.default
 
     def _by_default(self, reading: Reading, is_required: bool) -> Any:
         """The entry that stands for none; an account need not have it, unless one is required."""
         try:
-            return self.convert(str(self.spec.default).encode(), reading)
+            return self.convert(str(self.default).encode(), reading)
         except ValueError as error:
             if is_required:
                 raise self.fault from error
@@ -103,7 +109,7 @@ class ParameterCheck:
 
     def _converted(self, sent: Any, reading: Reading) -> Any:
         try:
-            if not self.spec.many:
+            if not self.many:
                 return self.convert(sent, reading)
             if len(sent) > self.recipients:
                 raise ValueError
@@ -159,8 +165,10 @@ class _Making:
             name=name,
             raw=name.encode(),
             spec=spec,
+            many=spec.many,
+            default=spec.default,
             convert=self._converter(name, spec, where, members),
-            applies=self.compiler.guard(spec.only, (*where, "only"), self.names),
+            applies=self.compiler.guard(spec.only, (*where, "only"), self.names) if spec.only else None,
             required=_requirement(spec, self.compiler, where, self.names),
             never_required=spec.required is False and not members and not spec.wrong_when and spec.type != "name",
             recipients=self.recipients,
@@ -168,6 +176,8 @@ class _Making:
                 self.compiler.guard(guard, (*where, "wrong_when", i), self.names)
                 for i, guard in enumerate(spec.wrong_when)
             ),
+            refused=spec.refused is not None,
+            known_by_parts=spec.type in _KNOWN_BY_PARTS,
             members=members,
         )
 

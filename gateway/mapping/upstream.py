@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -25,6 +26,7 @@ _MOST_PARTS = 1000
 _NO_FIELDS = Fields({})
 _OF_MESSAGE = tuple(field.name for field in fields(Message) if field.name != "content")
 _OF_CONTENT = tuple(field.name for field in fields(Content) if field.name != "otp")
+_of_message, _of_content = attrgetter(*_OF_MESSAGE), attrgetter(*_OF_CONTENT)
 _OF_ACCOUNT = ("plain", "viber_type", "variant", "sms_fallback", "fallback_sender", "fallback_ttl")
 _OF_OTP = ("otp_template", "otp_language", "otp_parameters", "otp_pin", "otp_validity")
 _MESSAGE_NAMES = frozenset({*_OF_MESSAGE, *_OF_CONTENT, *_OF_ACCOUNT, *_OF_OTP})
@@ -133,8 +135,8 @@ def compile_upstream(content: UpstreamFile, source: Source) -> tuple[UpstreamPla
 def _scope(message: Message, account: Account, now: int) -> dict[str, Any]:
     content, fallback = message.content, account.sms_fallback
     return {
-        **{name: getattr(message, name) for name in _OF_MESSAGE},
-        **{name: getattr(content, name) for name in _OF_CONTENT},
+        **dict(zip(_OF_MESSAGE, _of_message(message), strict=True)),
+        **dict(zip(_OF_CONTENT, _of_content(content), strict=True)),
         "plain": content.plain,
         # Without a word to say there is no SMS: a picture alone may have none.
         "sms_fallback": bool(fallback or content.fallback_sender) and bool(content.fallback_text or content.text),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import structlog
 
 from gateway.errors import RowRefused, StoreUnavailable
-from gateway.metrics import NODES
+from gateway.metrics import NODES, tell_tallies
 from gateway.outbound.sender import Sender
 from gateway.outbound.works import SharedWorks
 from gateway.store.nodes import BEAT, Node
@@ -41,6 +41,7 @@ async def _stand(node: Node, works: SharedWorks, senders: Mapping[str, Sender]) 
         await _start_over(node, works, senders)
     await works.look()
     NODES.set(len(node.alive))
+    tell_tallies()
     for sender in senders.values():
         sender.tell()
         sender.share(len(node.alive))

@@ -50,7 +50,10 @@ class Fields:
 
     def last(self, name: bytes) -> bytes | None:
         """The value of a single parameter: the last one wins, of those that are not blank."""
-        return next((value for value in reversed(self.values.get(name, ())) if value), None)
+        values = self.values.get(name)
+        if not values:
+            return None
+        return values[-1] or next((value for value in reversed(values) if value), None)
 
     def has_tree(self, name: bytes) -> bool:
         """Whether there is an array or object of this name."""
@@ -119,10 +122,12 @@ def parse_urlencoded(raw: bytes, most: int = MAX_FIELDS) -> Values:
     if raw.count(b"&") > most:
         raise TooManyFields
     values: Values = {}
-    for pair in raw.split(b"&"):
+    for pair in raw.replace(b"+", b" ").split(b"&"):
         if pair:
             name, _, value = pair.partition(b"=")
-            values.setdefault(unescape(name), []).append(unescape(value))
+            if b"%" in pair:
+                name, value = _unescape_runs(name), _unescape_runs(value)
+            values.setdefault(name, []).append(value)
     return values
 
 
@@ -132,9 +137,11 @@ _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 def unescape(raw: bytes) -> bytes:
     """``+`` and ``%XX`` of a form as bytes; a broken ``%`` stays as it is."""
-    if b"+" in raw:
-        raw = raw.replace(b"+", b" ")
-    return _ESCAPES.sub(_unescape_run, raw) if b"%" in raw else raw
+    return _unescape_runs(raw.replace(b"+", b" "))
+
+
+def _unescape_runs(raw: bytes) -> bytes:
+    return _ESCAPES.sub(_unescape_run, raw)
 
 
 def _unescape_run(run: re.Match[bytes]) -> bytes:
