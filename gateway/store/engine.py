@@ -61,6 +61,7 @@ def _postgresql(url: URL) -> Engine:
         url.set(drivername="postgresql+psycopg"),
         pool_size=_CONNECTIONS,
         pool_pre_ping=True,
+        pool_use_lifo=True,
         connect_args={
             "connect_timeout": _CONNECT_TIMEOUT,
             "application_name": "smsbat-gateway",
@@ -71,7 +72,8 @@ def _postgresql(url: URL) -> Engine:
 
 
 def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False})
+    # Last in, first out: the writer gets the connection again whose cache knows what it wrote.
+    engine = create_engine(url, pool_use_lifo=True, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:

@@ -12,9 +12,9 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    Executable,
     Row,
     Text,
+    Update,
     and_,
     bindparam,
     case,
@@ -337,7 +337,7 @@ def content_of(written: str) -> Content:
     return Content(**stored, otp=Otp(**otp) if otp else None)
 
 
-def _settlements(settled: Collection[Settled]) -> list[tuple[Executable, list[Settled]]]:
+def _settlements(settled: Collection[Settled]) -> list[tuple[Update, list[Settled]]]:
     """By statement: few messages have something to strike out, and the others' content is not written again."""
     struck = [each for each in settled if each.content]
     whole = [each for each in settled if not each.content] if struck else list(settled)

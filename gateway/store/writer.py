@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Executable
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from gateway.errors import RowRefused, StoreUnavailable
 from gateway.metrics import COMMIT_WRITES, COMMITS
+from gateway.store.bulk import Bulk, Rows, Statement
 
-Rows = Sequence[Mapping[str, Any]]
 Result = TypeVar("Result")
 #: Errors that speak of one row, not of the database: the rest of the group is written without it.
 _ROW_ERRORS = (IntegrityError, DataError)
@@ -28,7 +28,7 @@ _TRIES = 3
 
 @dataclass(slots=True)
 class _Write:
-    statement: Executable
+    statement: Statement
     rows: Rows
     done: asyncio.Future[Any]
 
@@ -52,11 +52,12 @@ class GroupCommitWriter:
         self._engine = engine.execution_options(writing=True)
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Write | _Work | None] = queue.SimpleQueue()
+        self._bulk = Bulk()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def write(self, statement: Executable, rows: Rows) -> None:
-        """Execute a statement for all rows; returns when they are on disk. Raises ``StoreUnavailable``."""
+    async def write(self, statement: Statement, rows: Rows) -> None:
+        """Execute a constant statement for all rows; returns when they are on disk. Raises ``StoreUnavailable``."""
         done: asyncio.Future[None] = self._loop.create_future()
         self._queue.put(_Write(statement, rows, done))
         await done
@@ -98,7 +99,7 @@ class GroupCommitWriter:
     def _commit(self, group: _Group, tries: int = 1) -> None:
         try:
             with COMMITS.time(), self._engine.begin() as connection:
-                _execute(connection, group)
+                self._execute(connection, group)
         except _ROW_ERRORS as error:
             self._commit_apart(group, error, tries)
         except (SQLAlchemyError, OSError) as error:
@@ -121,21 +122,20 @@ class GroupCommitWriter:
         else:
             self._resolve(group, error)
 
+    def _execute(self, connection: Connection, group: Iterable[_Write | _Work]) -> None:
+        """Rows of the same statement in one go: fewer, larger statements hold the interpreter lock for less."""
+        together: dict[Statement, list[Mapping[str, Any]]] = {}
+        for write in group:
+            if isinstance(write, _Write):
+                together.setdefault(write.statement, []).extend(write.rows)
+        for statement, rows in together.items():
+            self._bulk.execute(connection, statement, rows)
+        for work in group:
+            if isinstance(work, _Work):
+                work.result = work.work(connection)
+
     def _resolve(self, group: _Group, error: Exception | None) -> None:
         self._loop.call_soon_threadsafe(_wake, group, error)
-
-
-def _execute(connection: Connection, group: Iterable[_Write | _Work]) -> None:
-    """Rows of the same statement in one go: fewer, larger statements hold the interpreter lock for less."""
-    together: dict[int, tuple[Executable, list[Mapping[str, Any]]]] = {}
-    for write in group:
-        if isinstance(write, _Write):
-            together.setdefault(id(write.statement), (write.statement, []))[1].extend(write.rows)
-    for statement, rows in together.values():
-        connection.execute(statement, rows)
-    for work in group:
-        if isinstance(work, _Work):
-            work.result = work.work(connection)
 
 
 def _is_conflict(error: Exception) -> bool:
