@@ -47,6 +47,7 @@ async def listening(
     config = uvicorn.Config(
         app,
         http=protocol,
+        interface="asgi3",
         ws="none",
         lifespan="off",
         access_log=False,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +99,10 @@ class Switch:
         assert self._serving is not None
         return self._serving.translation.plan
 
-    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request by the plan that is in use when it begins."""
         assert self._serving is not None
-        await self._serving(scope, receive, send)
+        return self._serving(scope, receive, send)
 
     def condition(self) -> tuple[bool, Mapping[str, Any]]:
         """Whether messages can be taken, and what there is to say of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import structlog
@@ -37,12 +37,13 @@ class HookApp:
         self._reports = reports
         self._otherwise = otherwise
 
-    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request."""
+        is_hook = scope["path"].startswith(HOOK_PATH)
+        return (self._serve if is_hook else self._otherwise)(scope, receive, send)
+
+    async def _serve(self, scope: Any, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        if not path.startswith(HOOK_PATH):
-            await self._otherwise(scope, receive, send)
-            return
         body = Body(receive, dict(scope["headers"]))
         try:
             status = await self._status(scope, path.removeprefix(HOOK_PATH), body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,12 +47,12 @@ class PictureApp:
         self._album = album
         self._otherwise = otherwise
 
-    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request."""
         name = picture_name(scope["path"])
-        if name is None:
-            await self._otherwise(scope, receive, send)
-            return
+        return self._otherwise(scope, receive, send) if name is None else self._serve(name, scope, send)
+
+    async def _serve(self, name: tuple[str, str], scope: Any, send: Send) -> None:
         picture = None
         try:
             picture = await self._album.at(*name)

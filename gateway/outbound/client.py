@@ -11,10 +11,19 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from gateway.mapping.accounts import SmsbatLogin
-from gateway.outbound.web import no_cookies, retry_after
+from gateway.outbound.web import retry_after
 
 #: Seconds to get a connection; SMSBAT answers from nearby or not at all.
 CONNECT_TIMEOUT = 5.0
+
+#: Seconds that an idle connection is kept.
+_KEEPALIVE = 15.0
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": "smsbat-gateway",
+}
 
 _NOT_WRITTEN = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
@@ -41,13 +50,14 @@ class SmsbatClient:
 
     def __init__(self, login: SmsbatLogin, path: str, connections: int) -> None:
         settings = login.settings
-        self._url = settings.url.rstrip("/") + path
+        self._path = settings.url.rstrip("/") + path
+        self._url = httpx.URL(self._path)
         self._patience = CONNECT_TIMEOUT + 2 * settings.timeout
-        self._headers = {"Content-Type": "application/json", "Accept": "application/json", **login.headers}
-        limits = httpx.Limits(max_connections=connections, keepalive_expiry=15.0)
-        timeout = httpx.Timeout(settings.timeout, connect=CONNECT_TIMEOUT)
-        # httpx's own transport takes several times as long for each call, and longer the more calls wait.
-        self._http = httpx.AsyncClient(transport=AiohttpTransport(limits=limits), timeout=timeout, cookies=no_cookies())
+        self._headers = httpx.Headers({**_HEADERS, **login.headers})
+        self._extensions = {"timeout": httpx.Timeout(settings.timeout, connect=CONNECT_TIMEOUT).as_dict()}
+        # httpx's own transport takes several times as long for each call, and longer the more calls wait. What its
+        # client does besides, redirects, cookies, authentication, has no place here, and takes as long again.
+        self._transport = AiohttpTransport(client=lambda: _session(connections))
 
     async def submit(self, body: bytes) -> Answered | NoAnswer:
         """POST one call's body."""
@@ -55,13 +65,18 @@ class SmsbatClient:
 
     async def read(self, message_id: str) -> Answered | NoAnswer:
         """GET the status of a message by SMSBAT's id."""
-        return await self._call("GET", self._url + quote(message_id, safe=""), None)
+        return await self._call("GET", httpx.URL(self._path + quote(message_id, safe="")), None)
 
-    async def _call(self, method: str, url: str, body: bytes | None) -> Answered | NoAnswer:
+    async def _call(self, method: str, url: httpx.URL, body: bytes | None) -> Answered | NoAnswer:
+        request = httpx.Request(method, url, headers=self._headers, content=body, extensions=self._extensions)
         try:
-            # The client's own time-outs do not cover a peer that stops reading, or one that answers drop by drop.
+            # The transport's own time-outs do not cover a peer that stops reading, or one that answers drop by drop.
             async with asyncio.timeout(self._patience):
-                response = await self._http.request(method, url, content=body, headers=self._headers)
+                response = await self._transport.handle_async_request(request)
+                try:
+                    await response.aread()
+                finally:
+                    await response.aclose()
         except (httpx.HTTPError, aiohttp.ClientError, TimeoutError) as error:
             # The transport calls every lost connection a connect error; only its cause tells whether bytes went out.
             return NoAnswer(not isinstance(error.__cause__, _NOT_WRITTEN), type(error).__name__)
@@ -69,4 +84,9 @@ class SmsbatClient:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._transport.aclose()
+
+
+def _session(connections: int) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=_KEEPALIVE, ssl=httpx.create_ssl_context())
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())

@@ -16,7 +16,7 @@ class Verdicts:
     """The receipts of one submission, gathered until all are there or nobody waits any more."""
 
     def __init__(self, ids: Iterable[str]) -> None:
-        self.complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.awaited = True
         self._writing = 0
         self._written = asyncio.Event()
@@ -30,8 +30,21 @@ class Verdicts:
         if self._receipts[message_id] is None:
             self._receipts[message_id] = receipt
             self._missing -= 1
-        if self._missing == 0 and not self.complete.done():
-            self.complete.set_result(None)
+        if self._missing == 0:
+            self._end_wait()
+
+    async def arrive(self, seconds: float) -> bool:
+        """Wait until every message is settled, or so long; whether they are."""
+        timer = asyncio.get_running_loop().call_later(seconds, self._end_wait)
+        try:
+            await self._complete
+        finally:
+            timer.cancel()
+        return self.known
+
+    def _end_wait(self) -> None:
+        if not self._complete.done():
+            self._complete.set_result(None)
 
     @property
     def known(self) -> bool:

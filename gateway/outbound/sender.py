@@ -1,7 +1,7 @@
 """One sender per SMSBAT login: batches what waits, keeps the limits, retries, and settles what SMSBAT said.
 
-There is no timer. While calls are in flight, arriving messages gather, and the next call takes them all: an idle
-gateway sends a single message at once, a busy one sends large calls. SMSBAT limits calls, not messages.
+An idle gateway sends a single message at once. While calls are in flight, arriving messages gather for a moment, and
+the next call takes them all: a busy gateway sends large calls. SMSBAT limits calls, not messages.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from gateway.errors import StoreUnavailable
 from gateway.mapping.accounts import Account, SmsbatLogin
 from gateway.mapping.upstream import UpstreamPlan
 from gateway.metrics import BREAKER, BUDGET, CALL_MESSAGES, CALL_SECONDS, CALLS, OLDEST, QUEUED
+from gateway.outbound.alarm import Alarm
 from gateway.outbound.backlog import Backlog
 from gateway.outbound.checks import last_check
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
@@ -38,6 +39,9 @@ log = structlog.get_logger("gateway.sender")
 STOP_TIMEOUT = 10.0
 #: Seconds before a runner that failed, or a store that could not be read, is tried again.
 RETRY_DELAY = 1.0
+#: Seconds between the beginnings of calls that are in flight together: what a call costs by itself is more than what
+#: dozens of messages add to it, and this is short beside the time that a call takes.
+SPACING = 0.005
 #: Seconds after which the clock is asked again whether held messages are due.
 LONGEST_ALARM = 60.0
 _BUSY_CALLS = 4
@@ -75,8 +79,9 @@ class Sender:
         self._pause = Pause()
         self._times_denied = 0
         self._changed = asyncio.Event()
-        self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_at = 0
+        self._called_at = 0.0
+        self._wake = Alarm(self._changed.set)
+        self._held_due = Alarm(self.released)
         self._settlement = Settlement(login.name, store, reports, self._hold_back, dice)
 
     async def start(self) -> None:
@@ -88,8 +93,8 @@ class Sender:
     async def stop(self) -> None:
         """Let calls in flight end, and leave the rest on disk for the next start."""
         self._runner.cancel()
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._wake.stop()
+        self._held_due.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT)
         await self._client.aclose()
@@ -111,10 +116,7 @@ class Sender:
         # What may have to be withdrawn must be in reach.
         pending = self._backlog.add(new, whatever_the_room=account.refuse_on_timeout)
         self._changed.set()
-        try:
-            async with asyncio.timeout(wait):
-                await verdicts.complete
-        except TimeoutError:
+        if not await verdicts.arrive(wait):
             await verdicts.give_up()
             if not verdicts.known and account.refuse_on_timeout and await self._withdraw(pending):
                 return verdicts.latest
@@ -158,19 +160,10 @@ class Sender:
         self._expect(messages[0].due_at)
 
     def _expect(self, due_at: int | None) -> None:
-        """Read the store when the next held message is due; one alarm is set at a time, for the earliest."""
-        if due_at is None or (self._alarm is not None and self._alarm_at <= due_at):
-            return
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm_at = due_at
-        # The wall clock may be set meanwhile, so that the alarm asks it again from time to time.
-        delay = min(max(0.0, (due_at - now_ms()) / 1000), LONGEST_ALARM)
-        self._alarm = asyncio.get_running_loop().call_later(delay, self._held_are_due)
-
-    def _held_are_due(self) -> None:
-        self._alarm = None
-        self.released()
+        """Read the store when the next held message is due."""
+        if due_at is not None:
+            # The wall clock may be set meanwhile, so that the alarm asks it again from time to time.
+            self._held_due.ring_after(min(max(0.0, (due_at - now_ms()) / 1000), LONGEST_ALARM))
 
     def _forget(self, pending: Iterable[Pending]) -> None:
         self._backlog.forget(each.message.id for each in pending)
@@ -205,12 +198,15 @@ class Sender:
 
     def _delay(self) -> float:
         now = time.monotonic()
-        return max(self._breaker.delay(now), self._pause.until - now, self._budget.delay(now))
+        delay = max(self._breaker.delay(now), self._pause.until - now, self._budget.delay(now))
+        if self._in_flight and len(self._backlog) < self._settings.messages_per_call:
+            delay = max(delay, self._called_at + SPACING - now)
+        return delay
 
     def _wake_after(self, delay: float) -> None:
         """While a probe is out the delay is infinite: its end wakes the runner."""
         if delay != float("inf"):
-            asyncio.get_running_loop().call_later(delay, self._changed.set)
+            self._wake.ring_after(delay)
 
     def _call_next(self) -> None:
         batch = self._unexpired(self._backlog.take(self._settings.messages_per_call))
@@ -219,6 +215,7 @@ class Sender:
         self._budget.take()
         probe = self._breaker.called()
         self._in_flight += 1
+        self._called_at = time.monotonic()
         for pending in batch:
             pending.in_call = True
         self._spawn(self._call(batch, probe))
