@@ -45,5 +45,5 @@ def first_id_at(now_ms: int) -> str:
 def _formatted(value: int) -> str:
     """The version and the variant go between the time, 12 bits and 62 bits."""
     time, first, second = value >> 74, value >> 62 & 0xFFF, value & 0x3FFF_FFFF_FFFF_FFFF
-    digits = f"{time << 80 | 0x7 << 76 | first << 64 | 0x2 << 62 | second:032x}"
+    digits = (time << 80 | 0x7 << 76 | first << 64 | 0x2 << 62 | second).to_bytes(16).hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

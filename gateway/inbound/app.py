@@ -126,7 +126,8 @@ class LegacyApp:
             await asyncio.to_thread(exchange.check, addresses.get, found)
         else:
             exchange.check(addresses.get, found)
-        await self._keep(exchange, account, now)
+        if exchange.uploads:
+            await self._keep(exchange, account, now)
         exchange.build(now, lambda: self._ids.new(now), draw_code)
         understood = time.perf_counter()
         STAGE_TALLY.observe(understood - began, "understood")

@@ -75,20 +75,24 @@ class MessagePlan:
 
         Raises ``Refusal``.
         """
-        part = {**self.constants, **{name: plain(value.evaluate(values)) for name, value in self.values.items()}}
+        part = dict(self.constants)
+        for name, value in self.values.items():
+            part[name] = plain(value.evaluate(values))
         recipients, otp = part.pop("recipient"), part.pop("otp")
-        due_at = max(now + (part.pop("delay") or 0) * MINUTE, part.pop("due_at") or 0)
-        common = {**part, "account": account.name, "dialect": dialect, "accepted_at": now, "due_at": due_at}
-        common["submission"] = new_id()
-        common["report"] = bool(common["report"])
-        content = Content(**{name: common.pop(name) for name in _CONTENT_NAMES})
-        common["content"] = self._with_otp(content, common, otp, account) if common["channel"] == VIBER else content
+        part["due_at"] = max(now + (part.pop("delay") or 0) * MINUTE, part["due_at"] or 0)
+        part["account"], part["dialect"], part["accepted_at"] = account.name, dialect, now
+        part["submission"] = new_id()
+        part["report"] = bool(part["report"])
+        content = Content(**{name: part.pop(name) for name in _CONTENT_NAMES})
+        part["content"] = self._with_otp(content, part, otp, account) if part["channel"] == VIBER else content
         listed = recipients if isinstance(recipients, list) else [recipients]
         messages = [
-            Message(id=new_id(), position=i, recipient=each, digits=only_digits(each), **common)
+            Message(id=new_id(), position=i, recipient=each, digits=only_digits(each), **part)
             for i, each in enumerate(listed)
         ]
-        following = [self.then.build(values, message, new_id) for message in messages] if self.then else []
+        if self.then is None:
+            return messages, []
+        following = [self.then.build(values, message, new_id) for message in messages]
         return messages, [each for each in following if each is not None]
 
     def _with_otp(self, content: Content, part: Mapping[str, Any], otp: Any, account: Account) -> Content:
