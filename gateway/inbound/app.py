@@ -23,6 +23,7 @@ from gateway.inbound.album import Album
 from gateway.inbound.body import Body, ClientGone, Receive, Send
 from gateway.inbound.codes import draw_code
 from gateway.inbound.form import read_form
+from gateway.inbound.turns import Turns
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
@@ -35,6 +36,8 @@ Observer = Callable[[Exchange, Answer, float], None]
 
 log = structlog.get_logger("gateway.inbound")
 
+#: Requests that begin in one turn of the event loop: a few milliseconds' work.
+_AT_ONCE = 32
 #: Hosts and paths whose dialect is remembered: they can be made up without end.
 _MOST_PLACES = 1000
 #: Ids of a request's messages in its log line.
@@ -62,11 +65,14 @@ class LegacyApp:
         self._records = records
         self._observe = observer
         self._ids = MessageIds(os.urandom)
+        self._turns = Turns(_AT_ONCE)
         self._dialect_at = lru_cache(_MOST_PLACES)(plan.dialect_at)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one request."""
         started = time.perf_counter()
+        if not self._turns.is_free():
+            await self._turns.wait()
         headers = dict(scope["headers"])
         host = host_name(headers.get(b"host", b""))
         exchange = Exchange(self._dialect_at(host, scope["path"]))
