@@ -1,0 +1,101 @@
+"""Under which conditions contenders are compared, and one turn of one of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.side_by_side import wrk
+from benchmarks.side_by_side.contenders import Contender, Form, Running
+from benchmarks.side_by_side.processes import LOAD_CORE
+from benchmarks.side_by_side.standin import Behaviour, Counts, StandIn
+from benchmarks.side_by_side.wrk import Load
+
+#: Seconds that a relay gets after the load to pass on what it has answered.
+_PATIENCE = 60.0
+_WARM_UP_CONNECTIONS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """So many connections in front of an SMSBAT that behaves like this. The names are those of the tables."""
+
+    name: str
+    connections: int
+    behaviour: Behaviour = Behaviour()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one turn came to. ``messages`` were relayed within ``seconds``, of which ``load`` saw the first ones."""
+
+    load: Load
+    messages: int
+    seconds: float
+    cpu_seconds: float
+    peak_memory: int
+    too_many: int
+    largest_call: int
+
+    @property
+    def rate(self) -> float:
+        """Messages a second."""
+        return self.messages / self.seconds
+
+    @property
+    def answers_rate(self) -> float:
+        """Answers a second."""
+        return self.load.answers / self.load.seconds
+
+    @property
+    def cpu_per_message(self) -> float:
+        """Seconds of processor time."""
+        return self.cpu_seconds / max(1, self.messages)
+
+    @property
+    def left(self) -> int:
+        """Answered and never relayed: refused by answers that look good, or lost."""
+        return max(0, self.load.answers - self.messages)
+
+
+class Bench:
+    """Loads contenders; ``requests`` are the files of prepared requests."""
+
+    def __init__(self, standin: StandIn, requests: Mapping[Form, Path], seconds: float) -> None:
+        self._standin = standin
+        self._requests = requests
+        self._seconds = seconds
+
+    def warm_up(self, contender: Contender, running: Running) -> None:
+        """A second of load before any figure counts: connections are made, code is compiled."""
+        self._standin.reset()
+        self._standin.pin(contender.core)
+        load = self._load(contender, running, _WARM_UP_CONNECTIONS, 1)
+        self._relayed(contender, load)
+
+    def turn(self, contender: Contender, running: Running, point: Point) -> Turn:
+        """One turn."""
+        self._standin.reset(point.behaviour)
+        before = running.cpu_seconds
+        load = self._load(contender, running, point.connections, self._seconds)
+        counts, behind = self._relayed(contender, load, point.behaviour.limited)
+        messages = counts.messages if contender.relays else load.answers
+        cpu = running.cpu_seconds - before
+        seconds = load.seconds + behind
+        return Turn(load, messages, seconds, cpu, running.peak_memory, counts.too_many, counts.largest_call)
+
+    def _load(self, contender: Contender, running: Running, connections: int, seconds: float) -> Load:
+        core = LOAD_CORE if contender.core is not None else None
+        return wrk.run(running.address, self._requests[contender.form], connections, seconds, core)
+
+    def _relayed(self, contender: Contender, load: Load, limited: bool = False) -> tuple[Counts, float]:
+        """Wait until all that was answered is relayed; the counts, and how many seconds that took.
+
+        A relay that passes SMSBAT's 429 on will never have relayed all that it answered.
+        """
+        if not contender.relays or (limited and not contender.early):
+            time.sleep(0.1)
+            return self._standin.counts, 0.0
+        return self._standin.wait_until(lambda counts: counts.messages >= load.answers, _PATIENCE)

@@ -1,0 +1,55 @@
+"""wrk, run once, and what it says."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.side_by_side.machine import program
+from benchmarks.side_by_side.processes import LOAD_CORE, pinned
+from gateway.settings import Address
+
+_SCRIPT = Path(__file__).parent / "lua" / "load.lua"
+_STEP = 7919
+_starts = itertools.count(0, _STEP)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What wrk saw: latencies in seconds, answers of another status than 2xx or 3xx, and broken connections."""
+
+    answers: int
+    seconds: float
+    p50: float
+    p99: float
+    refused: int
+    broken: int
+
+
+def parse(output: str) -> Load:
+    """Read the line that ``load.lua`` prints. Raises ``ValueError`` when there is none."""
+    line = next((line for line in output.splitlines() if line.startswith('{"answers"')), None)
+    if line is None:
+        raise ValueError(f"wrk said nothing of its figures:\n{output}")
+    told = json.loads(line)
+    p50, p99 = told["p50_us"] / 1e6, told["p99_us"] / 1e6
+    return Load(told["answers"], told["seconds"], p50, p99, told["refused"], told["broken"])
+
+
+def command(address: Address, requests: Path, connections: int, seconds: float, core: int | None) -> list[str]:
+    """The command; wrk takes whole seconds."""
+    load = [program("wrk"), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "20s"]
+    script = ["-s", str(_SCRIPT), f"http://{address}/", "--", str(requests), str(next(_starts))]
+    return pinned([*load, *script], core)
+
+
+def run(
+    address: Address, requests: Path, connections: int, seconds: float, core: int | None = LOAD_CORE
+) -> Load:
+    """Load a server for so many seconds."""
+    whole = command(address, requests, connections, seconds, core)
+    done = subprocess.run(whole, capture_output=True, text=True, timeout=seconds + 60, check=True)
+    return parse(done.stdout)
