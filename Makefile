@@ -26,7 +26,7 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 
 bench: $(VENV)/dev.stamp
-	$(BIN)/python -m benchmarks.stages
+	$(BIN)/python -m benchmarks $(ARGS)
 
 schema: $(VENV)/run.stamp
 	$(BIN)/smsbat-gateway schema > mappings/schema.json

@@ -44,12 +44,14 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What is to be started: in which folder, at which address, in front of whom, on which core."""
+    """What is to be started: in which folder, at which address, in front of whom.
+
+    ``limited``: SMSBAT limits calls; ``told``: a script is told of reports.
+    """
 
     folder: Path
     address: Address
     smsbat: str
-    core: int | None
     limited: bool
     told: bool
 
@@ -80,9 +82,11 @@ class Contender:
     packages: frozenset[str] = frozenset()
 
     @contextlib.contextmanager
-    def serving(self, site: Site, limited: bool = False, told: bool = False) -> Iterator[Running]:
-        """It runs while the block runs; the block begins when it takes messages."""
-        life = Life(site.fresh_folder(), free_address(), site.standin.url, self.core, limited, told)
+    def serving(
+        self, site: Site, limited: bool = False, told: bool = False, folder: Path | None = None
+    ) -> Iterator[Running]:
+        """It runs while the block runs; the block begins when it takes messages. ``folder`` is one of an earlier life."""
+        life = Life(folder or site.fresh_folder(), free_address(), site.standin.url, limited, told)
         with contextlib.ExitStack() as stack:
             servers = [
                 stack.enter_context(serving(each, life.folder / f"log-{number}", self.core))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,16 +16,24 @@ from benchmarks.side_by_side.wrk import Load
 
 #: Seconds that a relay gets after the load to pass on what it has answered.
 _PATIENCE = 60.0
-_WARM_UP_CONNECTIONS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """So many connections in front of an SMSBAT that behaves like this. The names are those of the tables."""
+    """So many connections in front of an SMSBAT that behaves like this, ``turns`` times as long as a usual turn."""
 
-    name: str
+    title: str
     connections: int
     behaviour: Behaviour = Behaviour()
+    turns: int = 1
+
+
+ONE, SIXTEEN, SIXTY_FOUR, MOST = (
+    Point(f"{each} connections, SMSBAT answers at once", each) for each in (1, 16, 64, 256)
+)
+DELAYED = Point("256 connections, SMSBAT answers after 50 ms", 256, Behaviour(delay=0.05))
+_WARM_UP = Point("warm-up", 16)
+LIMITED = Point("64 connections, SMSBAT takes 100 calls a second", 64, Behaviour(limited=True), turns=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,32 +72,35 @@ class Turn:
 class Bench:
     """Loads contenders; ``requests`` are the files of prepared requests."""
 
-    def __init__(self, standin: StandIn, requests: Mapping[Form, Path], seconds: float) -> None:
+    def __init__(self, standin: StandIn, requests: Mapping[Form, Path], seconds: int) -> None:
         self._standin = standin
         self._requests = requests
         self._seconds = seconds
+        #: The last command of each point.
+        self.commands: dict[Point, str] = {}
 
     def warm_up(self, contender: Contender, running: Running) -> None:
         """A second of load before any figure counts: connections are made, code is compiled."""
         self._standin.reset()
         self._standin.pin(contender.core)
-        load = self._load(contender, running, _WARM_UP_CONNECTIONS, 1)
-        self._relayed(contender, load)
+        self._relayed(contender, self._load(contender, running, _WARM_UP, 1))
 
     def turn(self, contender: Contender, running: Running, point: Point) -> Turn:
         """One turn."""
         self._standin.reset(point.behaviour)
         before = running.cpu_seconds
-        load = self._load(contender, running, point.connections, self._seconds)
+        load = self._load(contender, running, point, self._seconds * point.turns)
         counts, behind = self._relayed(contender, load, point.behaviour.limited)
         messages = counts.messages if contender.relays else load.answers
         cpu = running.cpu_seconds - before
         seconds = load.seconds + behind
         return Turn(load, messages, seconds, cpu, running.peak_memory, counts.too_many, counts.largest_call)
 
-    def _load(self, contender: Contender, running: Running, connections: int, seconds: float) -> Load:
-        core = LOAD_CORE if contender.core is not None else None
-        return wrk.run(running.address, self._requests[contender.form], connections, seconds, core)
+    def _load(self, contender: Contender, running: Running, point: Point, seconds: int) -> Load:
+        core, requests = LOAD_CORE if contender.core is not None else None, self._requests[contender.form]
+        command = wrk.command(running.address, requests, point.connections, seconds, core)
+        self.commands[point] = shlex.join(command)
+        return wrk.run(command, seconds)
 
     def _relayed(self, contender: Contender, load: Load, limited: bool = False) -> tuple[Counts, float]:
         """Wait until all that was answered is relayed; the counts, and how many seconds that took.

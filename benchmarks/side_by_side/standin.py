@@ -89,11 +89,11 @@ class StandIn:
         """What it was sent."""
         return Counts(**json.loads(self._get("/count")))
 
-    def wait_until(self, holds: Callable[[Counts], bool], seconds: float) -> tuple[Counts, float]:
+    def wait_until(self, holds: Callable[[Counts], bool], seconds: float, pause: float = 0.01) -> tuple[Counts, float]:
         """Look until its counts are as wanted, or the time is over; returns them and how long it took."""
         started = time.monotonic()
         while not holds(counts := self.counts) and time.monotonic() - started < seconds:
-            time.sleep(0.01)
+            time.sleep(pause)
         return counts, time.monotonic() - started
 
     def _get(self, target: str) -> bytes:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.side_by_side.machine import program
-from benchmarks.side_by_side.processes import LOAD_CORE, pinned
+from benchmarks.side_by_side.processes import pinned
 from gateway.settings import Address
 
 _SCRIPT = Path(__file__).parent / "lua" / "load.lua"
@@ -39,17 +40,14 @@ def parse(output: str) -> Load:
     return Load(told["answers"], told["seconds"], p50, p99, told["refused"], told["broken"])
 
 
-def command(address: Address, requests: Path, connections: int, seconds: float, core: int | None) -> list[str]:
-    """The command; wrk takes whole seconds."""
-    load = [program("wrk"), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "20s"]
+def command(address: Address, requests: Path, connections: int, seconds: int, core: int | None) -> list[str]:
+    """The command that loads a server for so many seconds."""
+    load = [program("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s"]
     script = ["-s", str(_SCRIPT), f"http://{address}/", "--", str(requests), str(next(_starts))]
     return pinned([*load, *script], core)
 
 
-def run(
-    address: Address, requests: Path, connections: int, seconds: float, core: int | None = LOAD_CORE
-) -> Load:
-    """Load a server for so many seconds."""
-    whole = command(address, requests, connections, seconds, core)
-    done = subprocess.run(whole, capture_output=True, text=True, timeout=seconds + 60, check=True)
+def run(command: Sequence[str], seconds: int) -> Load:
+    """Run it to its end."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=True)
     return parse(done.stdout)

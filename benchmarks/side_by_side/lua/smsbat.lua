@@ -123,8 +123,8 @@ local function post(socket, hook, body)
 end
 
 -- Tells the webhook of messages' ends, one message a call; what is not taken is told again.
-local function tell(premature)
-  while not premature and behaviour.hook do
+local function tell(premature, wanted)
+  while not premature and behaviour == wanted do
     local told = ends[first_end]
     if told and told.at <= ngx.now() then
       ends[first_end] = nil
@@ -153,7 +153,7 @@ function smsbat.reset()
   if wanted.hook_port then
     behaviour.hook = { port = tonumber(wanted.hook_port), path = wanted.hook_path }
     for _ = 1, TELLERS do
-      ngx.timer.at(0, tell)
+      ngx.timer.at(0, tell, behaviour)
     end
   end
   answer("OK")

@@ -56,5 +56,10 @@ def build(smsbat: str) -> web.Application:
 
 if __name__ == "__main__":
     web.run_app(
-        build(sys.argv[2]), host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=None, loop=uvloop.new_event_loop()
+        build(sys.argv[2]),
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        access_log=None,
+        print=None,
+        loop=uvloop.new_event_loop(),
     )

@@ -17,7 +17,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from benchmarks.side_by_side.rivals.common import (
-    CONNECTIONS,
     accepted,
     call,
     httpx_client,
@@ -46,9 +45,7 @@ class Message(Base):
 
 def _engine(file: str) -> AsyncEngine:
     """As durable as the gateway: write-ahead log, every commit on disk."""
-    engine = create_async_engine(
-        f"sqlite+aiosqlite:///{file}", connect_args={"timeout": 30}, pool_size=16, pool_timeout=30
-    )
+    engine = create_async_engine(f"sqlite+aiosqlite:///{file}", connect_args={"timeout": 30})
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
@@ -77,8 +74,8 @@ def build(smsbat: str, file: str) -> Starlette:
         form = await request.form()
         if not is_signed(form):
             return refused(-2, "AUTH ERROR (sign)")
-        fields: dict[str, Any] = {name: form[key] for name, key in (("sender", "from"), ("phone", "phone"))}
-        message = Message(id=new_id(), text=form["txt"], state="accepted", **fields)
+        sender, phone, text = (str(form[name]) for name in ("from", "phone", "txt"))
+        message = Message(id=new_id(), sender=sender, phone=phone, text=text, state="accepted")
         async with sessions() as session:
             session.add(message)
             await session.commit()
