@@ -18,7 +18,7 @@ def main() -> None:
     extent = Extent.quick() if options.quick else Extent(options.seconds, options.rounds)
     costs = [] if options.only else [stages.table()]
     _print(costs)
-    comparison = compare(extent, options.only or [*CONTENDERS], options.folder, options.full)
+    comparison = compare(extent, options.only, options.folder, options.full)
     _print(comparison.tables)
     print(comparison.words)
     if options.write:

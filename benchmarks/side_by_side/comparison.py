@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from benchmarks.side_by_side.contenders import (
     NGINX_BARE,
     NGINX_LUA,
     Contender,
+    Form,
     Running,
     Site,
 )
@@ -62,8 +63,9 @@ class Comparison:
     words: str
 
 
-def compare(extent: Extent, names: Sequence[str], folder: Path, with_full: bool) -> Comparison:
-    """Measure these contenders; the other figures too when all are wanted. Ends the program without wrk and nginx."""
+def compare(extent: Extent, only: Sequence[str] | None, folder: Path, with_full: bool) -> Comparison:
+    """Measure these contenders, or all and the other figures too. Ends the program without wrk and nginx."""
+    names = only or [*CONTENDERS]
     missing = machine.missing()
     if missing & _NEEDED:
         sys.exit(f"The comparison can't be made; {machine.said(missing)}")
@@ -73,7 +75,7 @@ def compare(extent: Extent, names: Sequence[str], folder: Path, with_full: bool)
     with _site(folder) as site:
         heading = machine.description(site.folder)
         print(heading)
-        _measure(_Run(site, extent, results), chosen, with_full)
+        _measure(_Run(site, extent, results), chosen, everything=only is None, with_full=with_full)
         words = report.commands(results).replace(str(site.folder), "$FOLDER").replace(f"{_ROOT}/", "")
     told = f"Measured {heading}. {extent.rounds} rounds, {extent.seconds} s a turn."
     return Comparison(told, report.tables(results), words.replace(sys.executable, "python"))
@@ -101,7 +103,7 @@ class _Run:
         self.site = site
         self.extent = extent
         self.results = results
-        forms = {"legacy": legacy, "kannel": kannel}
+        forms: dict[Form, Callable[[str, str], bytes]] = {"legacy": legacy, "kannel": kannel}
         requests = {name: write_requests(site.folder / f"{name}.requests", form) for name, form in forms.items()}
         self.bench = Bench(site.standin, requests, extent.seconds)
 
@@ -119,8 +121,7 @@ class _Run:
         self.results.commands[contender.title] = [shlex.join(server.command) for server in running.servers]
 
 
-def _measure(run: _Run, chosen: Sequence[Contender], with_full: bool) -> None:
-    everything = len(chosen) > 0 and {each.name for each in chosen} >= {BASELINE, GATEWAY, NGINX_BARE}
+def _measure(run: _Run, chosen: Sequence[Contender], *, everything: bool, with_full: bool) -> None:
     full = seed(run.site.folder / "full", special.FULL_COUNT) if with_full else None
     for number in range(run.extent.rounds):
         print(f"Round {number + 1} of {run.extent.rounds}", flush=True)

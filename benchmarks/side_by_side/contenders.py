@@ -85,7 +85,7 @@ class Contender:
     def serving(
         self, site: Site, limited: bool = False, told: bool = False, folder: Path | None = None
     ) -> Iterator[Running]:
-        """It runs while the block runs; the block begins when it takes messages. ``folder`` is one of an earlier life."""
+        """It runs while the block runs, which begins when it takes messages; ``folder`` is one of an earlier life."""
         life = Life(folder or site.fresh_folder(), free_address(), site.standin.url, limited, told)
         with contextlib.ExitStack() as stack:
             servers = [

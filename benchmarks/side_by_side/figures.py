@@ -37,7 +37,7 @@ def ratios(figures: Sequence[float], others: Sequence[float]) -> Spread | None:
 
 @dataclass(slots=True)
 class Results:
-    """What was measured: turns by point and contender's name, other figures by their names, commands by what they do."""
+    """Turns by point and contender's name, other figures by their names, commands by what they are for."""
 
     turns: defaultdict[tuple[Point, str], list[Turn]] = field(default_factory=lambda: defaultdict(list))
     others: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))

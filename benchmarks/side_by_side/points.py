@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks.side_by_side import wrk
 from benchmarks.side_by_side.contenders import Contender, Form, Running
-from benchmarks.side_by_side.processes import LOAD_CORE
-from benchmarks.side_by_side.standin import Behaviour, Counts, StandIn
+from benchmarks.side_by_side.processes import LOAD_CORE, core_seconds
+from benchmarks.side_by_side.standin import AT_ONCE, Behaviour, Counts, StandIn
 from benchmarks.side_by_side.wrk import Load
 
 #: Seconds that a relay gets after the load to pass on what it has answered.
@@ -24,7 +24,7 @@ class Point:
 
     title: str
     connections: int
-    behaviour: Behaviour = Behaviour()
+    behaviour: Behaviour = AT_ONCE
     turns: int = 1
 
 
@@ -47,6 +47,8 @@ class Turn:
     peak_memory: int
     too_many: int
     largest_call: int
+    #: The part of the server's core that other programs had meanwhile.
+    disturbed: float
 
     @property
     def rate(self) -> float:
@@ -88,13 +90,16 @@ class Bench:
     def turn(self, contender: Contender, running: Running, point: Point) -> Turn:
         """One turn."""
         self._standin.reset(point.behaviour)
-        before = running.cpu_seconds
+        core, before, began = contender.core, running.cpu_seconds, time.monotonic()
+        core_before = core_seconds(core) if core is not None else 0.0
         load = self._load(contender, running, point, self._seconds * point.turns)
         counts, behind = self._relayed(contender, load, point.behaviour.limited)
         messages = counts.messages if contender.relays else load.answers
-        cpu = running.cpu_seconds - before
-        seconds = load.seconds + behind
-        return Turn(load, messages, seconds, cpu, running.peak_memory, counts.too_many, counts.largest_call)
+        cpu, seconds = running.cpu_seconds - before, load.seconds + behind
+        others = core_seconds(core) - core_before - cpu if core is not None else 0.0
+        disturbed = max(0.0, others / (time.monotonic() - began))
+        memory = running.peak_memory
+        return Turn(load, messages, seconds, cpu, memory, counts.too_many, counts.largest_call, disturbed)
 
     def _load(self, contender: Contender, running: Running, point: Point, seconds: int) -> Load:
         core, requests = LOAD_CORE if contender.core is not None else None, self._requests[contender.form]

@@ -118,6 +118,13 @@ def serving(command: Command, log: Path, core: int | None) -> Iterator[Server]:
         server.stop()
 
 
+def core_seconds(core: int) -> float:
+    """How long a core has worked for programs so far, or was kept by the host, in the system's ticks."""
+    line = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{core} "))
+    user, nice, system, _idle, _waiting, _irq, _softirq, stolen = map(int, line.split()[1:9])
+    return (user + nice + system + stolen) / _TICKS
+
+
 def answer_to(address: Address, raw: bytes) -> bytes:
     """The body of the answer to a raw request; blank when there is none."""
     try:

@@ -13,6 +13,8 @@ from benchmarks.tables import Table
 
 _MIB = 2**20
 _NOTHING = "-"
+#: What others may have of a server's core without a word.
+_DISTURBED = 0.1
 _TITLES = {name: each.title for name, each in CONTENDERS.items()} | {
     special.FULL: "gateway, SQLite, 5 million messages"
 }
@@ -73,6 +75,8 @@ def _remarks(name: str, point: Point, turns: Sequence[Turn]) -> str:
     if point != LIMITED and any(turn.left for turn in turns):
         said.append(f"{max(turn.left for turn in turns)} answered and not relayed")
     refused, broken = (sum(each) for each in zip(*((t.load.refused, t.load.broken) for t in turns), strict=True))
+    disturbed = max(turn.disturbed for turn in turns)
+    said += [f"others had up to {disturbed:.0%} of its core"] if disturbed > _DISTURBED else []
     said += [f"{refused} refused"] if refused else []
     said += [f"{broken} broken or timed out"] if broken else []
     return "; ".join(said)

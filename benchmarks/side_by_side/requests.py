@@ -36,8 +36,8 @@ def messages(count: int = COUNT) -> Iterator[tuple[str, str]]:
         yield f"3805{number:08d}", _TEXTS[number % 2].format(number=number)
 
 
-def write_requests(file: Path, form: Callable[[str, str], bytes]) -> Path:
-    """Write them all into a file as ``load.lua`` reads it."""
-    whole = (form(phone, text) for phone, text in messages())
+def write_requests(file: Path, form: Callable[[str, str], bytes], count: int = COUNT) -> Path:
+    """Write so many into a file as ``load.lua`` reads it."""
+    whole = (form(phone, text) for phone, text in messages(count))
     file.write_bytes(b"".join(b"%d\n%b" % (len(each), each) for each in whole))
     return file

@@ -50,7 +50,8 @@ def seed(folder: Path, count: int, owed: bool = False) -> Path:
         connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
-    os.sync()
+    with (folder / "gateway.db").open("rb") as file:
+        os.fsync(file.fileno())
     return folder
 
 

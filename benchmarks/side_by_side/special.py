@@ -1,4 +1,4 @@
-"""What is not a turn under load: reports going out meanwhile, a backlog of callbacks, starts, a database that is full."""
+"""What is not a turn under load: reports meanwhile, a backlog of callbacks, starts, a database that is full."""
 
 from __future__ import annotations
 

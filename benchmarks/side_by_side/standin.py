@@ -25,7 +25,10 @@ BARE_ANSWER = '<?xml version="1.0" encoding="utf-8"?><response><code>0</code><te
 _LOCATIONS = f"""
         location = /bat/messagelist {{ content_by_lua_block {{ require("smsbat").send() }} }}
         location = {KANNEL} {{ content_by_lua_block {{ require("smsbat").take_one("OK") }} }}
-        location = {BARE} {{ default_type text/xml; content_by_lua_block {{ require("smsbat").take_one('{BARE_ANSWER}') }} }}
+        location = {BARE} {{
+            default_type text/xml;
+            content_by_lua_block {{ require("smsbat").take_one('{BARE_ANSWER}') }}
+        }}
         location = {PARTNER} {{ content_by_lua_block {{ require("smsbat").callback() }} }}
         location = /count {{ content_by_lua_block {{ require("smsbat").count() }} }}
         location = /reset {{ content_by_lua_block {{ require("smsbat").reset() }} }}
@@ -45,6 +48,9 @@ class Behaviour:
         """As the stand-in is told."""
         hook = {"hook_port": str(self.hook[0]), "hook_path": self.hook[1]} if self.hook else {}
         return {"delay": str(self.delay), "limited": str(int(self.limited)), **hook}
+
+
+AT_ONCE = Behaviour()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class StandIn:
         """Where SMSBAT's API is."""
         return f"http://{self.address}"
 
-    def reset(self, behaviour: Behaviour = Behaviour()) -> None:  # noqa: B008 it can't change
+    def reset(self, behaviour: Behaviour = AT_ONCE) -> None:
         """Forget everything, and behave like this from now on."""
         assert self._get(f"/reset?{urlencode(behaviour.wanted)}") == b"OK"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from gateway.clock import now_ms
@@ -65,7 +64,7 @@ def main() -> None:
     bound = bind(f"127.0.0.1:{sys.argv[1]}")
 
     def answer(kind: str, host: str, path: str) -> Answer:
-        return plan.dialect_at(host, path).refuse(Refusal(kind))
+        return plan.dialect_at(host, path).refuse(Refusal(kind), None)
 
     async def program(stop: asyncio.Event) -> None:
         async with listening(Ceiling(plan), [bound], legacy_protocol(answer)):
