@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 import tempfile
@@ -76,9 +77,16 @@ def compare(extent: Extent, only: Sequence[str] | None, folder: Path, with_full:
         heading = machine.description(site.folder)
         print(heading)
         _measure(_Run(site, extent, results), chosen, everything=only is None, with_full=with_full)
-        words = report.commands(results).replace(str(site.folder), "$FOLDER").replace(f"{_ROOT}/", "")
+        words = _elsewhere(report.commands(results), site.folder)
     told = f"Measured {heading}. {extent.rounds} rounds, {extent.seconds} s a turn."
-    return Comparison(told, report.tables(results), words.replace(sys.executable, "python"))
+    return Comparison(told, report.tables(results), words)
+
+
+def _elsewhere(commands: str, folder: Path) -> str:
+    """Commands without the places of this machine."""
+    for place, name in ((str(folder), "$FOLDER"), (f"{_ROOT}/", ""), (sys.executable, "python")):
+        commands = commands.replace(place, name)
+    return re.sub(r"'postgresql:[^']*'", "$DATABASE", commands)
 
 
 def _tell_skipped(names: Sequence[str], chosen: Sequence[Contender], missing: set[str]) -> None:

@@ -78,7 +78,7 @@ class Bench:
         self._standin = standin
         self._requests = requests
         self._seconds = seconds
-        #: The last command of each point.
+        #: The first command of each point.
         self.commands: dict[Point, str] = {}
 
     def warm_up(self, contender: Contender, running: Running) -> None:
@@ -104,7 +104,7 @@ class Bench:
     def _load(self, contender: Contender, running: Running, point: Point, seconds: int) -> Load:
         core, requests = LOAD_CORE if contender.core is not None else None, self._requests[contender.form]
         command = wrk.command(running.address, requests, point.connections, seconds, core)
-        self.commands[point] = shlex.join(command)
+        self.commands.setdefault(point, shlex.join(command))
         return wrk.run(command, seconds)
 
     def _relayed(self, contender: Contender, load: Load, limited: bool = False) -> tuple[Counts, float]:

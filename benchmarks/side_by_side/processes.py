@@ -20,6 +20,8 @@ from tests.support.raw import Response, exchange
 SERVER_CORE, LOAD_CORE = 0, 1
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PATIENCE = 30.0
+#: States of processes that have ended.
+_ENDED = ("Z", "X")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Server:
 
     @property
     def processes(self) -> list[int]:
-        """The ids of its processes."""
+        """The ids of its processes that have not ended."""
         return [int(each.name) for each in Path("/proc").glob("[0-9]*") if _group(each) == self._process.pid]
 
     @property
@@ -91,14 +93,14 @@ class Server:
         """End all its processes."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
+        while self.processes:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            self._process.poll()
+            time.sleep(0.002)
+        self._process.wait()
 
 
 def pinned(words: Sequence[str], core: int | None) -> list[str]:
@@ -156,8 +158,9 @@ def _fields(process: Path) -> list[str]:
 
 
 def _group(process: Path) -> int:
+    """The process group; 0 for a process that is gone, or has ended and was not asked for its end yet."""
     fields = _fields(process)
-    return int(fields[2]) if fields else 0
+    return int(fields[2]) if fields and fields[0] not in _ENDED else 0
 
 
 def _ticks(pid: int) -> int:
