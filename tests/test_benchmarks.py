@@ -151,7 +151,8 @@ def test_what_wrk_says() -> None:
 
 TURN = Turn(
     Load(1000, 2.0, 0.01, 0.02, 0, 0),
-    messages=1000,
+    connections=64,
+    relayed=1000,
     seconds=2.0,
     cpu_seconds=1.0,
     peak_memory=100 * 2**20,
@@ -162,7 +163,7 @@ TURN = Turn(
 
 
 def turns(*relayed: int) -> list[Turn]:
-    return [replace(TURN, messages=each) for each in relayed]
+    return [replace(TURN, load=replace(TURN.load, answers=each), relayed=each) for each in relayed]
 
 
 def test_ratios_are_of_the_same_round() -> None:
@@ -176,7 +177,7 @@ def test_requirements_are_computed() -> None:
     results.turns[SIXTY_FOUR, GATEWAY] = turns(1200, 1200, 1300)
     results.turns[SIXTY_FOUR, BASELINE] = turns(100, 90, 110)
     results.turns[SIXTY_FOUR, ORM] = turns(40, 40, 40)
-    results.turns[LIMITED, GATEWAY] = [replace(TURN, messages=8000, too_many=1)]
+    results.turns[LIMITED, GATEWAY] = [replace(each, too_many=1) for each in turns(8000)]
     found = {each.text: (each.verdict, each.measured) for each in requirements(results)}
     assert found["64 connections: times Starlette + httpx, nothing stored"] == (
         "met",
@@ -194,9 +195,16 @@ def test_limits_hold_from_above() -> None:
     assert replace(limit, measured=Spread(150.1, 100, 160)).verdict == "NOT MET"
 
 
+def test_only_what_was_answered_and_relayed_counts() -> None:
+    assert (replace(TURN, relayed=900).messages, replace(TURN, relayed=900).left) == (900, 100)
+    at_the_end = replace(TURN, relayed=1064)
+    assert (at_the_end.messages, at_the_end.rate, at_the_end.left, at_the_end.unasked) == (1000, 500, 0, 0)
+    assert replace(TURN, relayed=1070).unasked == 6
+
+
 def test_tables_say_what_is_wrong_with_a_turn() -> None:
     results = Results()
-    results.turns[SIXTY_FOUR, BASELINE] = [replace(TURN, messages=900, load=replace(TURN.load, broken=2))]
+    results.turns[SIXTY_FOUR, BASELINE] = [replace(TURN, relayed=900, load=replace(TURN.load, broken=2))]
     results.turns[SIXTY_FOUR, KANNEL_SPOOL] = turns(1000)
     _, table, _ = report.tables(results)
     first, second = table.rows

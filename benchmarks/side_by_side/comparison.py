@@ -35,7 +35,7 @@ from benchmarks.side_by_side.targets import FLUSH
 from benchmarks.tables import Table
 
 #: Without these nothing can be compared.
-_NEEDED = frozenset({"wrk", "nginx-light", "libnginx-mod-http-ndk", "libnginx-mod-http-lua", "lua-cjson", "util-linux"})
+_NEEDED = frozenset({"wrk", "nginx", "libnginx-mod-http-lua", "lua-cjson", "util-linux"})
 _AT_DELAY = frozenset({BASELINE, AIOHTTP, KANNEL, NGINX_LUA, NGINX_BARE, GATEWAY, GATEWAY_POSTGRES})
 _AT_LIMIT = (BASELINE, GATEWAY)
 _ROOT = Path(__file__).parents[2]
@@ -130,7 +130,7 @@ class _Run:
 
 
 def _measure(run: _Run, chosen: Sequence[Contender], *, everything: bool, with_full: bool) -> None:
-    full = seed(run.site.folder / "full", special.FULL_COUNT) if with_full else None
+    full = _filled(run.site.folder / "full") if with_full else None
     for number in range(run.extent.rounds):
         print(f"Round {number + 1} of {run.extent.rounds}", flush=True)
         run.results.others[FLUSH].append(machine.flush_seconds(run.site.folder))
@@ -147,6 +147,11 @@ def _measure(run: _Run, chosen: Sequence[Contender], *, everything: bool, with_f
             special.backlog(run.site, run.extent.owed, run.results)
             special.starts(run.site, run.results)
     run.results.commands.update({point.title: [command] for point, command in run.bench.commands.items()})
+
+
+def _filled(folder: Path) -> Path:
+    print(f"Writing {special.FULL_COUNT} messages into a database", flush=True)
+    return seed(folder, special.FULL_COUNT)
 
 
 def _points(contender: Contender) -> list[Point]:

@@ -24,7 +24,6 @@ Form = Literal["legacy", "kannel"]
 #: How each API says that it took a message, and the request that finds out whether a server is up.
 TAKEN: dict[Form, bytes] = {"legacy": b"<code>0</code>", "kannel": b"0: Accepted for delivery"}
 _PROBE = {"legacy": legacy("380500000000", "probe"), "kannel": kannel_request("380500000000", "probe")}
-_NGINX = frozenset({"nginx-light", "libnginx-mod-http-ndk", "libnginx-mod-http-lua", "lua-cjson"})
 
 
 @dataclass(slots=True)
@@ -126,6 +125,14 @@ def _rival(name: str, *more: str) -> Commands:
     return commands
 
 
+def _uvicorn_workers(life: Life) -> list[Command]:
+    """The first rival with two workers, as uvicorn's own command starts them."""
+    app = "benchmarks.side_by_side.rivals.starlette_httpx:app"
+    fast = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    serve = [sys.executable, "-m", "uvicorn", "--factory", app, "--port", str(port_of(life.address)), "--workers", "2"]
+    return [Command(["env", f"SMSBAT={life.smsbat}", *serve, *fast])]
+
+
 def _gateway(postgres: bool = False, workers: int = 1) -> Commands:
     def commands(life: Life) -> list[Command]:
         database = new_database() if postgres else gateways.sqlite(life.folder)
@@ -150,7 +157,7 @@ def _nginx_bare(life: Life) -> list[Command]:
     return [nginx.command(life.folder, port_of(life.address), locations, life.smsbat.removeprefix("http://"))]
 
 
-BASELINE, ORM, CEILING = "starlette_httpx", "starlette_orm", "ceiling"
+BASELINE, BASELINE_TWO, ORM, CEILING = "starlette_httpx", "starlette_httpx_2", "starlette_orm", "ceiling"
 AIOHTTP, NGINX_LUA, NGINX_BARE = "aiohttp", "nginx_lua", "nginx_bare"
 KANNEL, KANNEL_SPOOL, KANNEL_FREE = "kannel", "kannel_spool", "kannel_free"
 GATEWAY, GATEWAY_POSTGRES, GATEWAY_TWO, GATEWAY_POSTGRES_TWO = "gateway", "gateway_pg", "gateway_2", "gateway_pg_2"
@@ -164,10 +171,11 @@ CONTENDERS = {
         Contender(AIOHTTP, "aiohttp, nothing stored", _rival("aiohttp_proxy")),
         Contender(KANNEL_SPOOL, "Kannel with its spool store", _kannel(True), "kannel", early=True, packages=_KANNEL),
         Contender(KANNEL, "Kannel, nothing stored", _kannel(False), "kannel", early=True, packages=_KANNEL),
-        Contender(NGINX_LUA, "nginx + Lua, nothing stored", _nginx_lua, packages=_NGINX),
-        Contender(NGINX_BARE, "nginx, bare pass-through", _nginx_bare, packages=_NGINX),
+        Contender(NGINX_LUA, "nginx + Lua, nothing stored", _nginx_lua),
+        Contender(NGINX_BARE, "nginx, bare pass-through", _nginx_bare),
         Contender(CEILING, "our ceiling: no store, no SMSBAT", _rival(CEILING), relays=False),
         Contender(GATEWAY, "gateway, SQLite", _gateway()),
+        Contender(BASELINE_TWO, "Starlette + httpx, 2 workers, not pinned", _uvicorn_workers, core=None),
         Contender(GATEWAY_TWO, "gateway, SQLite, 2 workers, not pinned", _gateway(workers=2), core=None),
         Contender(GATEWAY_POSTGRES, "gateway, PostgreSQL, not pinned", _gateway(postgres=True), core=None),
         Contender(

@@ -13,9 +13,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 #: The Debian package of each program and file that is needed.
-PROGRAMS = {"wrk": "wrk", "nginx": "nginx-light", "bearerbox": "kannel", "smsbox": "kannel", "taskset": "util-linux"}
+PROGRAMS = {"wrk": "wrk", "nginx": "nginx", "bearerbox": "kannel", "smsbox": "kannel", "taskset": "util-linux"}
 FILES = {
-    "nginx/modules/ndk_http_module.so": "libnginx-mod-http-ndk",
+    "nginx/modules/ndk_http_module.so": "libnginx-mod-http-lua",
     "nginx/modules/ngx_http_lua_module.so": "libnginx-mod-http-lua",
     "*/lua/5.1/cjson.so": "lua-cjson",
 }

@@ -38,10 +38,11 @@ LIMITED = Point("64 connections, SMSBAT takes 100 calls a second", 64, Behaviour
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one turn came to. ``messages`` were relayed within ``seconds``, of which ``load`` saw the first ones."""
+    """What one turn came to. Messages were answered and ``relayed`` within ``seconds``; ``load`` is what wrk saw."""
 
     load: Load
-    messages: int
+    connections: int
+    relayed: int
     seconds: float
     cpu_seconds: float
     peak_memory: int
@@ -49,6 +50,11 @@ class Turn:
     largest_call: int
     #: The part of the server's core that other programs had meanwhile.
     disturbed: float
+
+    @property
+    def messages(self) -> int:
+        """What was relayed at the end for clients that were gone before their answers, does not count."""
+        return min(self.relayed, self.load.answers)
 
     @property
     def rate(self) -> float:
@@ -68,7 +74,12 @@ class Turn:
     @property
     def left(self) -> int:
         """Answered and never relayed: refused by answers that look good, or lost."""
-        return max(0, self.load.answers - self.messages)
+        return max(0, self.load.answers - self.relayed)
+
+    @property
+    def unasked(self) -> int:
+        """Relayed more often than it was sent: at most one request of each connection was without its answer."""
+        return max(0, self.relayed - self.load.answers - self.connections)
 
 
 class Bench:
@@ -94,12 +105,13 @@ class Bench:
         core_before = core_seconds(core) if core is not None else 0.0
         load = self._load(contender, running, point, self._seconds * point.turns)
         counts, behind = self._relayed(contender, load, point.behaviour.limited)
-        messages = counts.messages if contender.relays else load.answers
+        relayed = counts.messages if contender.relays else load.answers
         cpu, seconds = running.cpu_seconds - before, load.seconds + behind
         others = core_seconds(core) - core_before - cpu if core is not None else 0.0
         disturbed = max(0.0, others / (time.monotonic() - began))
         memory = running.peak_memory
-        return Turn(load, messages, seconds, cpu, memory, counts.too_many, counts.largest_call, disturbed)
+        calls = (counts.too_many, counts.largest_call)
+        return Turn(load, point.connections, relayed, seconds, cpu, memory, *calls, disturbed)
 
     def _load(self, contender: Contender, running: Running, point: Point, seconds: int) -> Load:
         core, requests = LOAD_CORE if contender.core is not None else None, self._requests[contender.form]

@@ -74,6 +74,8 @@ def _remarks(name: str, point: Point, turns: Sequence[Turn]) -> str:
         said.append(f"answers before it relays: {_middle([turn.answers_rate for turn in turns], '.0f')} answers/s")
     if point != LIMITED and any(turn.left for turn in turns):
         said.append(f"{max(turn.left for turn in turns)} answered and not relayed")
+    if any(turn.unasked for turn in turns):
+        said.append(f"{max(turn.unasked for turn in turns)} relayed twice")
     refused, broken = (sum(each) for each in zip(*((t.load.refused, t.load.broken) for t in turns), strict=True))
     disturbed = max(turn.disturbed for turn in turns)
     said += [f"others had up to {disturbed:.0%} of its core"] if disturbed > _DISTURBED else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import httpx
@@ -43,6 +44,11 @@ def build(smsbat: str) -> Starlette:
         return accepted(form, message_id)
 
     return Starlette(routes=[Route("/", send, methods=["POST"])])
+
+
+def app() -> Starlette:
+    """For ``uvicorn --factory``, with several workers: SMSBAT's address is in the environment."""
+    return build(os.environ["SMSBAT"])
 
 
 if __name__ == "__main__":
