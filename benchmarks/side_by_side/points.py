@@ -28,9 +28,8 @@ class Point:
     turns: int = 1
 
 
-ONE, SIXTEEN, SIXTY_FOUR, MOST = (
-    Point(f"{each} connections, SMSBAT answers at once", each) for each in (1, 16, 64, 256)
-)
+ONE = Point("1 connection, SMSBAT answers at once", 1)
+SIXTEEN, SIXTY_FOUR, MOST = (Point(f"{each} connections, SMSBAT answers at once", each) for each in (16, 64, 256))
 DELAYED = Point("256 connections, SMSBAT answers after 50 ms", 256, Behaviour(delay=0.05))
 _WARM_UP = Point("warm-up", 16)
 LIMITED = Point("64 connections, SMSBAT takes 100 calls a second", 64, Behaviour(limited=True), turns=2)

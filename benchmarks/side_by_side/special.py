@@ -51,7 +51,9 @@ def reports(site: Site, bench: Bench, results: Results) -> None:
     with _GATEWAY.serving(site, told=True) as running:
         bench.warm_up(_GATEWAY, running)
         hook = (port_of(running.address), gateways.HOOK_PATH)
-        point = Point("reports", SIXTY_FOUR.connections, Behaviour(hook=hook), turns=3)
+        point = Point(
+            "64 connections, SMSBAT tells of every message", SIXTY_FOUR.connections, Behaviour(hook=hook), turns=3
+        )
         turn = bench.turn(_GATEWAY, running, point)
         meanwhile = site.standin.counts.callbacks
         counts, catch_up = site.standin.wait_until(lambda counts: counts.callbacks >= counts.messages, _PATIENCE, _LOOK)
