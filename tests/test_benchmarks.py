@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.side_by_side import gateways, report
+from benchmarks.side_by_side import gateways, machine, report
+from benchmarks.side_by_side.comparison import choose
 from benchmarks.side_by_side.contenders import BASELINE, CEILING, GATEWAY, KANNEL_SPOOL, ORM
 from benchmarks.side_by_side.figures import Results, Spread, ratios
 from benchmarks.side_by_side.points import LIMITED, SIXTY_FOUR, Turn
@@ -128,6 +129,18 @@ def test_prepared_requests_are_read_back_whole(tmp_path: Path) -> None:
     assert read == [legacy(*each) for each in messages(50)]
     assert len(set(read)) == len(read)
     assert kannel(PHONE, TEXT).startswith(b"GET /cgi-bin/sendsms?")
+
+
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(machine, "SEARCHED", str(tmp_path))
+    assert machine.missing() >= {"wrk", "nginx", "kannel"}
+    with pytest.raises(SystemExit, match=r"apt-get install kannel nginx wrk\)$"):
+        choose([GATEWAY], {"wrk", "nginx", "kannel"})
+
+
+def test_only_who_needs_it_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [each.name for each in choose([BASELINE, KANNEL_SPOOL, GATEWAY], {"kannel"})] == [BASELINE, GATEWAY]
+    assert "Kannel with its spool store; not installed: kannel" in capsys.readouterr().out
 
 
 WRK = """\

@@ -65,13 +65,8 @@ class Comparison:
 
 
 def compare(extent: Extent, only: Sequence[str] | None, folder: Path, with_full: bool) -> Comparison:
-    """Measure these contenders, or all and the other figures too. Ends the program without wrk and nginx."""
-    names = only or [*CONTENDERS]
-    missing = machine.missing()
-    if missing & _NEEDED:
-        sys.exit(f"The comparison can't be made; {machine.said(missing)}")
-    chosen = [CONTENDERS[name] for name in names if not CONTENDERS[name].packages & missing]
-    _tell_skipped(names, chosen, missing)
+    """Measure these contenders, or all and the other figures too. Ends the program when that can't be."""
+    chosen = choose(only or [*CONTENDERS], machine.missing())
     results = Results()
     with _site(folder) as site:
         heading = machine.description(site.folder)
@@ -89,10 +84,14 @@ def _elsewhere(commands: str, folder: Path) -> str:
     return re.sub(r"'postgresql:[^']*'", "$DATABASE", commands)
 
 
-def _tell_skipped(names: Sequence[str], chosen: Sequence[Contender], missing: set[str]) -> None:
-    skipped = [CONTENDERS[name].title for name in names if CONTENDERS[name] not in chosen]
+def choose(names: Sequence[str], missing: set[str]) -> list[Contender]:
+    """Those that need none of the missing packages; says who is left out. Ends the program without wrk and nginx."""
+    if missing & _NEEDED:
+        sys.exit(f"The comparison can't be made; {machine.said(missing)}")
+    skipped = [name for name in names if CONTENDERS[name].packages & missing]
     if skipped:
-        print(f"Left out: {'; '.join(skipped)}. {machine.said(missing)}")
+        print(f"Left out: {'; '.join(CONTENDERS[name].title for name in skipped)}; {machine.said(missing)}")
+    return [CONTENDERS[name] for name in names if name not in skipped]
 
 
 @contextmanager
