@@ -20,6 +20,7 @@ _TITLES = {name: each.title for name, each in CONTENDERS.items()} | {
 }
 _OTHERS = {
     special.REPORTED_MESSAGES: ".0f",
+    special.REPORTS: ".0f",
     special.REPORTED_CALLBACKS: ".0f",
     special.CATCH_UP: ".1f",
     special.UNTOLD: ".0f",
