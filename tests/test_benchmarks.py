@@ -164,13 +164,13 @@ def test_what_wrk_says() -> None:
 
 TURN = Turn(
     Load(1000, 2.0, 0.01, 0.02, 0, 0),
-    connections=64,
     relayed=1000,
     seconds=2.0,
     cpu_seconds=1.0,
     peak_memory=100 * 2**20,
     too_many=0,
     largest_call=1,
+    doubles=0,
     disturbed=0.0,
 )
 
@@ -211,8 +211,7 @@ def test_limits_hold_from_above() -> None:
 def test_only_what_was_answered_and_relayed_counts() -> None:
     assert (replace(TURN, relayed=900).messages, replace(TURN, relayed=900).left) == (900, 100)
     at_the_end = replace(TURN, relayed=1064)
-    assert (at_the_end.messages, at_the_end.rate, at_the_end.left, at_the_end.unasked) == (1000, 500, 0, 0)
-    assert replace(TURN, relayed=1070).unasked == 6
+    assert (at_the_end.messages, at_the_end.rate, at_the_end.left) == (1000, 500, 0)
 
 
 def test_tables_say_what_is_wrong_with_a_turn() -> None:
@@ -224,6 +223,10 @@ def test_tables_say_what_is_wrong_with_a_turn() -> None:
     assert first[:3] == ["Starlette + httpx, nothing stored", "450 (450..450)", "1.00 (1.00..1.00)"]
     assert first[-1] == "100 answered and not relayed; 2 broken or timed out"
     assert second[-1] == "answers before it relays: 500 answers/s"
+    assert not report.unrest(results)
+    results.turns[SIXTY_FOUR, GATEWAY] = [replace(TURN, disturbed=0.4, doubles=3)]
+    assert report.tables(results)[1].rows[2][-1] == "3 relayed twice; others had up to 40% of its core"
+    assert "up to 40%" in report.unrest(results)
 
 
 def test_a_page_keeps_its_words(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def compare(extent: Extent, only: Sequence[str] | None, folder: Path, with_full:
         print(heading)
         _measure(_Run(site, extent, results), chosen, everything=only is None, with_full=with_full)
         words = _elsewhere(report.commands(results), site.folder)
-    told = f"Measured {heading}. {extent.rounds} rounds, {extent.seconds} s a turn."
+    told = f"Measured {heading}. {extent.rounds} rounds, {extent.seconds} s a turn.{report.unrest(results)}"
     return Comparison(told, report.tables(results), words)
 
 

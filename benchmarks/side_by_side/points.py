@@ -40,13 +40,13 @@ class Turn:
     """What one turn came to. Messages were answered and ``relayed`` within ``seconds``; ``load`` is what wrk saw."""
 
     load: Load
-    connections: int
     relayed: int
     seconds: float
     cpu_seconds: float
     peak_memory: int
     too_many: int
     largest_call: int
+    doubles: int
     #: The part of the server's core that other programs had meanwhile.
     disturbed: float
 
@@ -75,11 +75,6 @@ class Turn:
         """Answered and never relayed: refused by answers that look good, or lost."""
         return max(0, self.load.answers - self.relayed)
 
-    @property
-    def unasked(self) -> int:
-        """Relayed more often than it was sent: at most one request of each connection was without its answer."""
-        return max(0, self.relayed - self.load.answers - self.connections)
-
 
 class Bench:
     """Loads contenders; ``requests`` are the files of prepared requests."""
@@ -99,6 +94,7 @@ class Bench:
 
     def turn(self, contender: Contender, running: Running, point: Point) -> Turn:
         """One turn."""
+        self._standin.wait_until_quiet()
         self._standin.reset(point.behaviour)
         core, before, began = contender.core, running.cpu_seconds, time.monotonic()
         core_before = core_seconds(core) if core is not None else 0.0
@@ -109,8 +105,8 @@ class Bench:
         others = core_seconds(core) - core_before - cpu if core is not None else 0.0
         disturbed = max(0.0, others / (time.monotonic() - began))
         memory = running.peak_memory
-        calls = (counts.too_many, counts.largest_call)
-        return Turn(load, point.connections, relayed, seconds, cpu, memory, *calls, disturbed)
+        calls = (counts.too_many, counts.largest_call, counts.doubles)
+        return Turn(load, relayed, seconds, cpu, memory, *calls, disturbed)
 
     def _load(self, contender: Contender, running: Running, point: Point, seconds: int) -> Load:
         core, requests = LOAD_CORE if contender.core is not None else None, self._requests[contender.form]

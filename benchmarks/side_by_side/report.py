@@ -75,8 +75,8 @@ def _remarks(name: str, point: Point, turns: Sequence[Turn]) -> str:
         said.append(f"answers before it relays: {_middle([turn.answers_rate for turn in turns], '.0f')} answers/s")
     if point != LIMITED and any(turn.left for turn in turns):
         said.append(f"{max(turn.left for turn in turns)} answered and not relayed")
-    if any(turn.unasked for turn in turns):
-        said.append(f"{max(turn.unasked for turn in turns)} relayed twice")
+    if any(turn.doubles for turn in turns):
+        said.append(f"{max(turn.doubles for turn in turns)} relayed twice")
     refused, broken = (sum(each) for each in zip(*((t.load.refused, t.load.broken) for t in turns), strict=True))
     disturbed = max(turn.disturbed for turn in turns)
     said += [f"others had up to {disturbed:.0%} of its core"] if disturbed > _DISTURBED else []
@@ -92,6 +92,14 @@ def _rest(results: Results) -> Table:
     flushes = [each * 1000 for each in results.others[FLUSH]]
     rows += [["one disk flush (fdatasync), ms", Spread.of(flushes).written(".2f")]] if flushes else []
     return Table("Gateway on SQLite, one core: reports, callbacks, start", ["", "median (least..most)"], rows)
+
+
+def unrest(results: Results) -> str:
+    """A warning when others worked on the machine meanwhile; blank when it was quiet."""
+    disturbed = max((turn.disturbed for turns in results.turns.values() for turn in turns), default=0.0)
+    if disturbed <= _DISTURBED:
+        return ""
+    return f" **The machine was not quiet: other programs had up to {disturbed:.0%} of a server's core.**"
 
 
 def commands(results: Results) -> str:

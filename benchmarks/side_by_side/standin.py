@@ -19,6 +19,8 @@ KEY = "sandbox-key"
 #: Paths that take one message a call in a form of their own: from Kannel, and from the bare proxy.
 KANNEL, BARE = "/kannel", "/bare"
 PARTNER = "/partner"
+#: Seconds without anything new, after which nothing more is expected.
+_QUIET = 0.2
 #: What a bare proxy's clients are answered.
 BARE_ANSWER = '<?xml version="1.0" encoding="utf-8"?><response><code>0</code><tech_message>OK</tech_message></response>'
 
@@ -57,14 +59,15 @@ AT_ONCE = Behaviour()
 class Counts:
     """What it was sent since the last reset.
 
-    ``told`` are webhook calls that were answered with 200, ``waiting`` the ends that are still to be told, and
-    ``callbacks`` what the partner's script was told.
+    ``doubles`` came under an id that was there before; ``told`` are webhook calls that were answered with 200,
+    ``waiting`` the ends that are still to be told, and ``callbacks`` what the partner's script was told.
     """
 
     messages: int
     calls: int
     too_many: int
     largest_call: int
+    doubles: int
     told: int
     waiting: int
     callbacks: int
@@ -101,6 +104,13 @@ class StandIn:
         while not holds(counts := self.counts) and time.monotonic() - started < seconds:
             time.sleep(pause)
         return counts, time.monotonic() - started
+
+    def wait_until_quiet(self) -> None:
+        """Clients that are gone may have left requests whose messages are still on their way."""
+        before, counts = None, self.counts
+        while counts != before:
+            time.sleep(_QUIET)
+            before, counts = counts, self.counts
 
     def _get(self, target: str) -> bytes:
         return answer_to(self.address, f"GET {target} HTTP/1.1\r\nHost: smsbat\r\n\r\n".encode())

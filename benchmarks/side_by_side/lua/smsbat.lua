@@ -10,14 +10,16 @@ local TOLD_AFTER = 1.0       -- seconds from a message's call to the word of its
 local behaviour, counts
 local tokens, filled_at
 local next_id = 1546807
+local known = {} -- every customerMessageId
 local ends, first_end, last_end = {}, 1, 0 -- messages whose ends are to be told, in the order of their times
 
 local smsbat = {}
 
 local function forget()
   behaviour = { delay = 0, limited = false, hook = nil }
-  counts = { messages = 0, calls = 0, too_many = 0, largest_call = 0, told = 0, callbacks = 0 }
+  counts = { messages = 0, calls = 0, too_many = 0, largest_call = 0, doubles = 0, told = 0, callbacks = 0 }
   tokens, filled_at = BURST, nil
+  known = {}
   ends, first_end, last_end = {}, 1, 0
 end
 
@@ -52,6 +54,10 @@ end
 
 local function entry(item)
   next_id = next_id + 1
+  if known[item.customerMessageId] then
+    counts.doubles = counts.doubles + 1
+  end
+  known[item.customerMessageId] = true
   if behaviour.hook then
     last_end = last_end + 1
     ends[last_end] = { id = next_id, at = ngx.now() + TOLD_AFTER }
