@@ -25,8 +25,9 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Needs wrk, nginx with Lua, and Kannel: docs/performance.md names the packages. ARGS=--quick takes two minutes.
 bench: $(VENV)/dev.stamp
-	$(BIN)/python -m benchmarks.stages
+	$(BIN)/python -m benchmarks $(ARGS)
 
 schema: $(VENV)/run.stamp
 	$(BIN)/smsbat-gateway schema > mappings/schema.json

@@ -1,4 +1,4 @@
-"""What one send costs in CPU time, stage by stage, the HTTP server aside. Run with ``make bench``.
+"""What one send costs in CPU time, stage by stage, the HTTP server aside.
 
 All stages are timed in turns over many rounds; the median is shown. A rival for scale: the same request parsed
 and answered with Starlette's form reader and xmltodict, as a proxy written by hand would.
@@ -13,10 +13,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import xmltodict
-from rich.console import Console
-from rich.table import Table
 from starlette.requests import Request as StarletteRequest
 
+from benchmarks.tables import Table
 from gateway.core.ids import MessageIds
 from gateway.inbound.codes import draw_code
 from gateway.mapping.conversions import Means
@@ -123,22 +122,13 @@ def stages(request: Request) -> dict[str, Callable[[], object]]:
     }
 
 
-def main() -> None:
-    """Print the table."""
-    table = Table(title="CPU microseconds of one send, HTTP server aside", title_justify="left")
-    table.add_column("stage")
+def table() -> Table:
+    """What each stage costs."""
     columns = {name: stages(request_for(text)) for name, text in TEXTS.items()}
     works = [work for column in columns.values() for work in column.values()]
     figures = iter(measure(works))
     rows: dict[str, list[str]] = {}
-    for name, column in columns.items():
-        table.add_column(name, justify="right")
+    for column in columns.values():
         for stage in column:
-            rows.setdefault(stage, []).append(f"{next(figures):.1f}")
-    for stage, cells in rows.items():
-        table.add_row(stage, *cells)
-    Console().print(table)
-
-
-if __name__ == "__main__":
-    main()
+            rows.setdefault(stage, [stage]).append(f"{next(figures):.1f}")
+    return Table("CPU microseconds of one send, HTTP server aside", ["stage", *TEXTS], [*rows.values()])
