@@ -25,6 +25,7 @@ from gateway.store.numbers import Numbers
 from gateway.store.pictures import open_storage
 from gateway.switch import Switch
 from gateway.tls import Certificate
+from gateway.tracing import tracing
 from gateway.translation import Ground, run_beside
 
 _DAY = 86_400_000
@@ -60,6 +61,7 @@ async def gateway(
     With ``load`` it looks after the mapping files, and uses them as ``load`` reads them when they have changed.
     """
     async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(tracing())
         storage = open_storage(settings.media)
         database = await stack.enter_async_context(_database(settings.database))
         pictures, retention = (int(days * _DAY) for days in (settings.media_retention_days, settings.retention_days))

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from gateway import tracing
 from gateway.clock import now_ms
 from gateway.core.budget import CallBudget
 from gateway.core.messages import Message, Receipt, State
@@ -276,6 +277,7 @@ class Sender:
         self._changed.set()
         answer = result.status if isinstance(result, Answered) else result.reason
         self._count(len(batch), str(answer), time.monotonic() - started)
+        tracing.call(self.name, (pending.message for pending in batch), str(answer), started)
         ms = round((time.monotonic() - started) * 1000, 1)
         ids = [pending.message.id for pending in batch[:_IDS_TOLD]]
         log.info("smsbat call", smsbat=self.name, messages=len(batch), ids=ids, answer=answer, ms=ms)
