@@ -23,6 +23,7 @@ from gateway.store.engine import open_engine
 from gateway.store.media import MediaStore
 from gateway.store.numbers import Numbers
 from gateway.store.pictures import open_storage
+from gateway.store.scrubbing import keep_clean
 from gateway.switch import Switch
 from gateway.tls import Certificate
 from gateway.tracing import tracing
@@ -64,6 +65,7 @@ async def gateway(
         await stack.enter_async_context(tracing())
         storage = open_storage(settings.media)
         database = await stack.enter_async_context(_database(settings.database))
+        run_beside(stack, keep_clean(database))
         pictures, retention = (int(days * _DAY) for days in (settings.media_retention_days, settings.retention_days))
         album = Album(MediaStore(database), storage, settings.public_url, pictures)
         ground = Ground(database, Numbers(database), album, storage, retention, pictures, observer)
