@@ -9,6 +9,9 @@ import orjson
 import structlog
 from structlog.typing import Processor
 
+#: Most ids of messages in one line.
+IDS_TOLD = 1000
+
 
 def configure_logging(log_format: str, level: str) -> None:
     """Set up for the whole process; ``console`` is for people, ``json`` for machines."""
