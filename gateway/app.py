@@ -23,8 +23,10 @@ from gateway.store.engine import open_engine
 from gateway.store.media import MediaStore
 from gateway.store.numbers import Numbers
 from gateway.store.pictures import open_storage
+from gateway.store.scrubbing import keep_clean
 from gateway.switch import Switch
 from gateway.tls import Certificate
+from gateway.tracing import tracing
 from gateway.translation import Ground, run_beside
 
 _DAY = 86_400_000
@@ -60,8 +62,10 @@ async def gateway(
     With ``load`` it looks after the mapping files, and uses them as ``load`` reads them when they have changed.
     """
     async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(tracing())
         storage = open_storage(settings.media)
         database = await stack.enter_async_context(_database(settings.database))
+        run_beside(stack, keep_clean(database))
         pictures, retention = (int(days * _DAY) for days in (settings.media_retention_days, settings.retention_days))
         album = Album(MediaStore(database), storage, settings.public_url, pictures)
         ground = Ground(database, Numbers(database), album, storage, retention, pictures, observer)

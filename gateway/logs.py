@@ -52,6 +52,10 @@ class LineBuffer:
             self._file.flush()
 
 
+#: Most ids of messages in one line.
+IDS_TOLD = 1000
+
+
 def configure_logging(log_format: str, level: str) -> None:
     """Set up for the whole process; ``console`` is for people, ``json`` for machines."""
     number = logging.getLevelNamesMapping()[level.upper()]

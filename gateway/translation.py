@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from gateway import tracing
 from gateway.clock import now_ms
 from gateway.errors import StoreUnavailable
 from gateway.inbound.album import Album
@@ -101,7 +102,8 @@ async def translating(plan: Plan, ground: Ground) -> AsyncIterator[Translation]:
         run_beside(stack, releaser.run())
         send = SendOperation(store, senders, reports, ground.numbers, releaser)
         operations = build_operations(send, records, asking, CodeStore(database), Mailer(mailings, asking, releaser))
-        legacy = LegacyApp(plan, operations, ground.album, records, ground.observer)
+        operations, observer = tracing.traced_operations(operations), tracing.traced_observer(ground.observer)
+        legacy = tracing.traced_app(LegacyApp(plan, operations, ground.album, records, observer))
         run_beside(stack, _sweeping(ground, works))
         PLAN.set(now_ms() / 1000)
         yield Translation(plan, HookApp(plan.accounts.hooks, plan.upstream.hooks, reports, legacy), node, senders)

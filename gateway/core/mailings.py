@@ -19,6 +19,11 @@ class MailingState(StrEnum):
     REFUSED = "refused"
 
 
+def batch_name(account: str, number: int) -> str:
+    """What a mailing is called where it must be told from those of other accounts."""
+    return f"{account}#{number}"
+
+
 @dataclass(frozen=True, slots=True)
 class Recipient:
     """One number of a mailing, as written; ``digits`` is ``None`` for what is none. ``content`` is its own, if any."""

@@ -49,6 +49,11 @@ class State(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+#: The parameter of a one-time password that is the code, and what stands in the place of a code that is not kept.
+PIN = "pin"
+STRUCK_OUT = "…"
+
+
 @dataclass(frozen=True, slots=True)
 class Otp:
     """A one-time password: SMSBAT's template, and what is put into it. ``validity`` is in seconds."""
@@ -65,7 +70,7 @@ class Content:
 
     A button has a text and a link; ``fallback_text`` is for an SMS instead of Viber, which a ``fallback_sender`` asks
     for. With ``otp`` a Viber message is that template, and the text is only for the SMS instead of it. ``secret`` is a
-    code in the text, which is struck out once the message has gone out.
+    code in the text. That and the code of ``otp`` are struck out once the message has gone out.
     """
 
     text: str | None
@@ -83,10 +88,16 @@ class Content:
         return self.button_text is None and self.image is None and self.otp is None
 
     @property
+    def code(self) -> str | None:
+        """What only its recipient is to know: the secret, or a one-time password's pin."""
+        return self.secret or (str(self.otp.parameters.get(PIN) or "") if self.otp else None) or None
+
+    @property
     def struck_out(self) -> Content:
-        """The same without its secret."""
-        text = (self.text or "").replace(self.secret or "", "…")
-        return dataclasses.replace(self, text=text, fallback_text=None, secret=None)
+        """The same without its code."""
+        text = self.text.replace(self.code, STRUCK_OUT) if self.text and self.code else self.text
+        otp = self.otp and dataclasses.replace(self.otp, parameters={**self.otp.parameters, PIN: STRUCK_OUT})
+        return dataclasses.replace(self, text=text, fallback_text=None, secret=None, otp=otp)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from gateway.mapping.parameters import Faulty
 from gateway.wire.forms import Fields
 from gateway.wire.raw_http import Request
 
+_HEX = re.compile(rb"[0-9a-fA-F]{0,64}")
 _NAME = re.compile(r"[\w.\[\]-]{1,60}")
 
 
@@ -137,9 +138,9 @@ def _tell_token(told: Explanation, exchange: Exchange, token: bytes | None) -> N
 
 
 def _given(exchange: Exchange, signature: bytes) -> str:
-    """The signature as sent, unless the dialect allows the secret itself in its place."""
+    """The signature as sent, unless the secret itself may stand in its place: by the dialect's rules, or by mistake."""
     authenticator = exchange.dialect.authenticator
-    may_be_secret = authenticator.or_secret or authenticator.login is None
+    may_be_secret = authenticator.or_secret or authenticator.login is None or not _HEX.fullmatch(signature)
     return "<not shown: may be the secret>" if may_be_secret else _shown(signature)
 
 

@@ -24,6 +24,7 @@ from gateway.inbound.body import Body, ClientGone, Receive, Send
 from gateway.inbound.codes import draw_code
 from gateway.inbound.form import read_form
 from gateway.inbound.turns import Turns
+from gateway.logs import IDS_TOLD
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
@@ -40,8 +41,6 @@ log = structlog.get_logger("gateway.inbound")
 _AT_ONCE = 32
 #: Hosts and paths whose dialect is remembered: they can be made up without end.
 _MOST_PLACES = 1000
-#: Ids of a request's messages in its log line.
-_IDS_TOLD = 5
 #: A parameter's name; with as many digits as a code or a phone has it may be something else.
 _NAME = re.compile(rb"(?!.*[0-9]{3})[A-Za-z_][A-Za-z0-9_\[\]-]{0,39}")
 
@@ -166,7 +165,8 @@ def log_exchange(exchange: Exchange, answer: Answer, seconds: float) -> None:
         account=exchange.identity.account.name if exchange.identity else None,
         messages=len(exchange.messages),
         # The same ids stand in the lines of calls to SMSBAT and of callbacks.
-        ids=[message.id for message in exchange.messages[:_IDS_TOLD]],
+        ids=[message.id for message in exchange.messages[:IDS_TOLD]],
+        **_what_follows(exchange),
         answer=str(exchange.refusal) if exchange.refusal else "accepted",
         ignored=ignored,
         unknown=unknown,
@@ -186,6 +186,14 @@ def _without_effect(exchange: Exchange) -> tuple[list[str], list[str]]:
         for name in names:
             parameter_without_effect(exchange.dialect.name, name, fate)
     return ignored, unknown
+
+
+def _what_follows(exchange: Exchange) -> dict[str, list[str]]:
+    """What a few requests begin besides: mailings and bulk requests, and messages instead of others."""
+    told = {"batches": [*exchange.batches[:IDS_TOLD]]} if exchange.batches else {}
+    if exchange.follow_ups:
+        told["follow_ups"] = [message.id for message in exchange.follow_ups[:IDS_TOLD]]
+    return told
 
 
 def _names(names: frozenset[bytes]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.clock import now_ms
 from gateway.core.ids import MessageIds
-from gateway.core.mailings import Mailing
+from gateway.core.mailings import Mailing, batch_name
 from gateway.errors import Refusal
 from gateway.inbound.asking import accept_many
 from gateway.inbound.records import account_of
@@ -42,7 +42,9 @@ class Mailer:
         assert exchange.identity is not None
         now = now_ms()
         smsbat = exchange.identity.account.smsbat
-        return await self.store.create(mailing, smsbat, now, lambda: self._ids.new(now), contacts_of, bulk)
+        created = await self.store.create(mailing, smsbat, now, lambda: self._ids.new(now), contacts_of, bulk)
+        exchange.batches = (*exchange.batches, batch_name(mailing.account, created[0]))
+        return created
 
 
 def _plan(exchange: Exchange) -> MailingPlan:
@@ -79,6 +81,7 @@ class ConfirmMailingOperation:
         given = exchange.input
         if not await self._mailer.store.confirm(account_of(exchange), given["mailing"], given["channel"]):
             raise Refusal("unknown")
+        exchange.batches = (batch_name(account_of(exchange), given["mailing"]),)
         self._mailer.releaser.wake()
         return exchange.accept()
 
@@ -122,6 +125,7 @@ class SendBulkOperation:
         """Write all of them down and answer. Raises ``StoreUnavailable``."""
         given, account = exchange.input, account_of(exchange)
         bulk = str(uuid.uuid1(node=secrets.randbits(48) | 1 << 40))
+        exchange.batches = (bulk,)
         mailings = await asyncio.to_thread(self._built, exchange, given["mailings"], account)
         created = [await self._mailer.write(exchange, mailing, bulk=bulk) for mailing in mailings]
         row = {"id": bulk, "account": account, "dialect": exchange.dialect.name, "url": given.get("callback")}

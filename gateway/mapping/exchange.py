@@ -43,6 +43,8 @@ class Exchange:
     messages: list[Message] = field(default_factory=list)
     #: Messages that are sent if those of ``messages`` that they follow are not delivered.
     follow_ups: list[Message] = field(default_factory=list)
+    #: What it began that has no message of its own: mailings by their batch names, bulk requests by their ids.
+    batches: tuple[str, ...] = ()
     refusal: Refusal | None = None
 
     def route(self, method: str, path: str, host: str) -> None:

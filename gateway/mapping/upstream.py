@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from gateway.core.messages import Concern, Content, Message, Otp, Outcome, Receipt, only_digits
+from gateway.core.messages import PIN, Concern, Content, Message, Otp, Outcome, Receipt, only_digits
 from gateway.mapping.accounts import Account
 from gateway.mapping.hooks import HookPlan, compile_hooks
 from gateway.mapping.otp import OtpTemplates, compile_templates
@@ -155,7 +155,7 @@ def _otp_scope(otp: Otp) -> dict[str, Any]:
         "otp_template": otp.template,
         "otp_language": otp.language,
         "otp_parameters": otp.parameters,
-        "otp_pin": otp.parameters.get("pin"),
+        "otp_pin": otp.parameters.get(PIN),
         "otp_validity": otp.validity,
     }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from gateway import tracing
 from gateway.clock import now_ms
 from gateway.errors import StoreUnavailable
 from gateway.mapping.callbacks import CallbackTarget
@@ -187,7 +189,11 @@ class _Worker:
         async with self._slots, self._hosts[host]:
             if self._stopping or not self._works.has(telling(self._script)):
                 return CallbackState.PENDING
+            began = time.monotonic()
             answer = await self._send(callback)
+            if answer is not None:
+                where = (callback.account, callback.dialect, callback.message)
+                tracing.callback(*where, callback.tries + 1, _words(answer), began)
         return await self._finish(callback, answer)
 
     async def _send(self, callback: Callback) -> WebAnswer | NoWebAnswer | None:

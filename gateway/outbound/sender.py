@@ -15,11 +15,14 @@ from typing import Any
 
 import structlog
 
+from gateway import tracing
 from gateway.clock import now_ms
 from gateway.core.budget import CallBudget
+from gateway.core.mailings import batch_name
 from gateway.core.messages import Message, Receipt, State
 from gateway.core.retry import Breaker, Pause, backoff
 from gateway.errors import StoreUnavailable
+from gateway.logs import IDS_TOLD
 from gateway.mapping.accounts import Account, SmsbatLogin
 from gateway.mapping.upstream import UpstreamPlan
 from gateway.metrics import BREAKER, BUDGET, CALL_MESSAGES, CALL_SECONDS, CALLS, OLDEST, QUEUED
@@ -45,8 +48,6 @@ SPACING = 0.005
 #: Seconds after which the clock is asked again whether held messages are due.
 LONGEST_ALARM = 60.0
 _BUSY_CALLS = 4
-#: Ids of a call's messages in its log line.
-_IDS_TOLD = 20
 _NOTHING_READ = Reading([], exhausted=False)
 
 
@@ -273,9 +274,9 @@ class Sender:
         self._changed.set()
         answer = result.status if isinstance(result, Answered) else result.reason
         self._count(len(batch), str(answer), time.monotonic() - started)
+        tracing.call(self.name, (pending.message for pending in batch), str(answer), started)
         ms = round((time.monotonic() - started) * 1000, 1)
-        ids = [pending.message.id for pending in batch[:_IDS_TOLD]]
-        log.info("smsbat call", smsbat=self.name, messages=len(batch), ids=ids, answer=answer, ms=ms)
+        log.info("smsbat call", smsbat=self.name, messages=len(batch), **_named(batch), answer=answer, ms=ms)
         await self._settle(judgement.settled)
 
     def _count(self, messages: int, outcome: str, seconds: float) -> None:
@@ -350,6 +351,14 @@ class Sender:
     def _hold_back(self, held: list[Pending]) -> None:
         """Messages whose clients stopped waiting before it was known that SMSBAT refuses the credential."""
         self._again_after(self._backoff(max(1, self._times_denied)), held)
+
+
+def _named(batch: Sequence[Pending]) -> dict[str, list[str]]:
+    """The messages of a call, and the mailings that they are of, as the lines of their requests have them."""
+    messages = [pending.message for pending in batch[:IDS_TOLD]]
+    batches = {batch_name(each.account, each.batch) for each in messages if each.batch is not None}
+    told = {"ids": [each.id for each in messages]}
+    return {**told, "batches": sorted(batches)} if batches else told
 
 
 def _out_of_time(pending: Pending) -> Settled:

@@ -22,8 +22,11 @@ class BucketStorage:
     def __init__(self, address: str) -> None:
         try:
             self._store = S3Store.from_url(address)
-        except (BaseError, ValueError) as error:
-            raise ConfigurationError(f"the bucket for pictures can't be used: {error}") from error
+        except (BaseError, ValueError):
+            # The library quotes the address with all that somebody wrote into it.
+            raise ConfigurationError(
+                "GATEWAY_MEDIA names no bucket: s3://bucket/prefix, with the keys in AWS_…"
+            ) from None
 
     def spool(self) -> Spool:
         """A file without a name, which ends with the process at the latest."""

@@ -121,7 +121,7 @@ class Settled:
 
 
 def _kept_of(message: Message) -> Content | None:
-    return message.content.struck_out if message.content.secret else None
+    return message.content.struck_out if message.content.code else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,8 @@ def read_request(raw: bytes) -> Request:
             raise NotHttp("no request line and headers followed by a blank line")
         return _request(event, _body(connection, event, body))
     except h11.RemoteProtocolError as error:
-        raise NotHttp(str(error)) from error
+        # Behind the colon the library quotes the line, and a file that was meant to be another may hold a secret.
+        raise NotHttp(str(error).partition(":")[0]) from error
 
 
 def _body(connection: h11.Connection, request: h11.Request, raw: bytes) -> bytes:

@@ -45,11 +45,17 @@ class GatewayProcess:
             self._process = subprocess.Popen(
                 [
                     *(*COMMAND, "serve", "--listen", address, "--operator-listen", self.operator),
-                    *("--mappings", str(mappings), "--database", url, "--log-format", "json"),
+                    *("--mappings", str(mappings), "--database", url),
                 ],
+                stdout=stderr,
                 stderr=stderr,
                 cwd=MAPPINGS.parent,
-                env={**os.environ, "GATEWAY_MEDIA": str(log.parent / "media"), **environment},
+                env={
+                    **os.environ,
+                    "GATEWAY_MEDIA": str(log.parent / "media"),
+                    "GATEWAY_LOG_FORMAT": "json",
+                    **environment,
+                },
             )
         eventually(self._is_up)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.errors import ConfigurationError
 from gateway.store.turns import one_at_a_time, wait_for_turns
 
 #: The newest migration. A database that says so needs nothing, and Alembic is not even imported.
@@ -13,9 +15,13 @@ HEAD = "0005"
 
 
 def migrate(engine: Engine) -> bool:
-    """Bring a database to the present shape; true when there was something to do."""
-    if current_revision(engine) == HEAD:
-        return False
+    """Bring a database to the present shape; true when there was something to do. Raises ``ConfigurationError``."""
+    try:
+        if current_revision(engine) == HEAD:
+            return False
+    except SQLAlchemyError as error:
+        # Not as its cause, which would be told in full: a password that is not escaped may count as the host's name.
+        raise ConfigurationError(f"the database can't be opened: {_reason(error)}") from None
     from alembic import command
     from alembic.config import Config
 
@@ -30,6 +36,12 @@ def migrate(engine: Engine) -> bool:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     return True
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    """The driver's last words; those before them name the server as it was understood."""
+    words = str(getattr(error, "orig", None) or type(error).__name__)
+    return words.partition("\n")[0].rpartition(": ")[2]
 
 
 def current_revision(engine: Engine) -> str | None:
