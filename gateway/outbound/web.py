@@ -7,7 +7,6 @@ import contextlib
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import aiohttp
@@ -23,6 +22,8 @@ REQUEST_TIMEOUT = 30.0
 _READ = 64 * 1024
 _KEEPALIVE = 15.0
 _DRAIN_TIMEOUT = 2.0
+_EXTENSIONS = {"timeout": httpx.Timeout(REQUEST_TIMEOUT, connect=CONNECT_TIMEOUT).as_dict()}
+_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "smsbat-gateway"}
 
 
 class AddressRefused(OSError):
@@ -48,7 +49,7 @@ class WebClient:
     """Makes requests to addresses that may be private, or not; one instance for all partners."""
 
     def __init__(self) -> None:
-        self._clients = {private: _client(private) for private in (False, True)}
+        self._transports = {private: _transport(private) for private in (False, True)}
 
     async def send(
         self, method: str, url: str, private: bool, content_type: str | None = None, content: bytes | None = None
@@ -66,17 +67,22 @@ class WebClient:
     async def _answer(
         self, method: str, url: httpx.URL, private: bool, headers: Mapping[str, str], content: bytes | None
     ) -> WebAnswer:
-        # The transport refuses credentials inside an address; they go into a header.
-        auth = httpx.BasicAuth(url.username, url.password) if url.userinfo else None
-        bare = url.copy_with(userinfo=None)
-        async with self._clients[private].stream(method, bare, headers=headers, content=content, auth=auth) as response:
+        bare = url.copy_with(userinfo=None) if url.userinfo else url
+        request = httpx.Request(method, bare, headers={**_HEADERS, **headers}, content=content, extensions=_EXTENSIONS)
+        if url.userinfo:
+            # The transport refuses credentials inside an address; they go into a header.
+            next(httpx.BasicAuth(url.username, url.password).sync_auth_flow(request))
+        response = await self._transports[private].handle_async_request(request)
+        try:
             await _drain(response)
-            return WebAnswer(response.status_code, retry_after(response.headers))
+        finally:
+            await response.aclose()
+        return WebAnswer(response.status_code, retry_after(response.headers))
 
     async def aclose(self) -> None:
         """Close the connections."""
-        for client in self._clients.values():
-            await client.aclose()
+        for transport in self._transports.values():
+            await transport.aclose()
 
 
 async def _drain(response: httpx.Response) -> None:
@@ -90,12 +96,9 @@ async def _drain(response: httpx.Response) -> None:
                     return
 
 
-def no_cookies() -> CookieJar:
-    """A jar that takes none: one client serves many partners, and none of them is to send another's."""
-    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+def _transport(private: bool) -> AiohttpTransport:
+    """Httpx's transport by itself: what its client does besides has no place here, and takes as long again."""
 
-
-def _client(private: bool) -> httpx.AsyncClient:
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             limit=0,
@@ -103,13 +106,10 @@ def _client(private: bool) -> httpx.AsyncClient:
             keepalive_timeout=_KEEPALIVE,
             socket_factory=lambda address: _guarded_socket(address, private),
         )
-        # PHP scripts have been seen to print notices into their headers.
+        # PHP scripts have been seen to print notices into their headers. No cookies: one session serves many partners.
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), max_field_size=_READ)
 
-    timeout = httpx.Timeout(REQUEST_TIMEOUT, connect=CONNECT_TIMEOUT)
-    return httpx.AsyncClient(
-        transport=AiohttpTransport(client=session), timeout=timeout, follow_redirects=False, cookies=no_cookies()
-    )
+    return AiohttpTransport(client=session)
 
 
 def _guarded_socket(address: Any, private: bool) -> socket.socket:
