@@ -30,6 +30,7 @@ from gateway.outbound.judgement import Judgement, judge
 from gateway.outbound.pending import Pending, Verdicts, may_have_gone_out
 from gateway.outbound.reports import Reports
 from gateway.outbound.settlement import Settlement
+from gateway.points import Point, reach
 from gateway.store.messages import MessageStore, Reading, Settled
 
 log = structlog.get_logger("gateway.sender")
@@ -170,6 +171,7 @@ class Sender:
 
     def _held_are_due(self) -> None:
         self._alarm = None
+        reach(Point.DELAYED_DUE)
         self.released()
 
     def _forget(self, pending: Iterable[Pending]) -> None:
@@ -254,6 +256,7 @@ class Sender:
                 Pending(message, self._account_of(message), maybe_out=message.id in found.taken_over)
                 for message in found.messages
             ]
+            reach(Point.READ_BACK)
             self._backlog.end_refill(pending, found.exhausted)
         self._changed.set()
 
@@ -269,6 +272,7 @@ class Sender:
     async def _call(self, batch: list[Pending], probe: bool) -> None:
         started = time.monotonic()
         result, judgement = await self._submitted(batch)
+        reach(Point.CALL_ANSWERED)
         self._in_flight -= 1
         for pending in batch:
             pending.in_call = False
@@ -304,6 +308,7 @@ class Sender:
         try:
             now = now_ms()
             items = [self._upstream.item(pending.message, pending.account, now) for pending in batch]
+            reach(Point.CALL_LEAVES)
             result = await self._client.submit(self._upstream.body(items))
             return result, judge(self._upstream, batch, result, now_ms())
         except Exception:

@@ -29,6 +29,7 @@ from sqlalchemy import (
 
 from gateway.core.lifecycle import FINAL, Report, Status
 from gateway.core.messages import CREDENTIAL_OUTCOMES, Content, Message, Otp, Outcome, Receipt, State
+from gateway.points import Point, reach
 from gateway.store.admission import NO_TERMS, Admission, Terms
 from gateway.store.chunks import chunks
 from gateway.store.database import Database
@@ -204,7 +205,9 @@ class MessageStore:
         """
         taken_over: frozenset[str] = frozenset()
         if await self._database.read(self._has_others, smsbat, now):
+            reach(Point.LEFT_FOUND)
             taken_over = await self._writer.run(lambda connection: self._take_over(connection, smsbat, now, limit))
+            reach(Point.LEFT_TAKEN_OVER)
         found = await self._database.read(self._unsettled, smsbat, now, limit)
         return replace(found, taken_over=taken_over)
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from gateway.errors import RowRefused, StoreUnavailable
 from gateway.metrics import COMMIT_WRITES, COMMITS
+from gateway.points import Point, reach
 
 Rows = Sequence[Mapping[str, Any]]
 Result = TypeVar("Result")
@@ -96,9 +97,11 @@ class GroupCommitWriter:
         return group
 
     def _commit(self, group: _Group, tries: int = 1) -> None:
+        reach(Point.WRITES_TAKEN)
         try:
             with COMMITS.time(), self._engine.begin() as connection:
                 _execute(connection, group)
+                reach(Point.IN_TRANSACTION)
         except _ROW_ERRORS as error:
             self._commit_apart(group, error, tries)
         except (SQLAlchemyError, OSError) as error:
@@ -109,6 +112,7 @@ class GroupCommitWriter:
         except Exception as error:  # noqa: BLE001 a driver may refuse a value in its own way; the thread must live on
             self._commit_apart(group, error, tries)
         else:
+            reach(Point.COMMITTED)
             self._resolve(group, None)
 
     def _commit_apart(self, group: _Group, error: Exception, tries: int) -> None:
