@@ -75,9 +75,10 @@ def test_what_was_taken_over_is_known_as_such_although_it_could_not_be_read_at_o
         await MessageStore(database, first).accept([message(1), message(2)], "main")
         await first.leave()
         other = MessageStore(database, second)
-        with monkeypatch.context() as patch, pytest.raises(StoreUnavailable):
+        with monkeypatch.context() as patch:
             patch.setattr(other, "_unsettled", unreadable)
-            await other.unsettled("main", NOW, 10)
+            with pytest.raises(StoreUnavailable):
+                await other.unsettled("main", NOW, 10)
         assert (await other.unsettled("main", NOW, 1)).taken_over == {"id-00001"}
         assert (await other.unsettled("main", NOW, 10)).taken_over == {"id-00002"}
 

@@ -33,7 +33,7 @@ _PASSINGS, _TRIES = 120, 12
 #: Seconds that a message is held, with some to spare: before that, none is due.
 _HELD = 62.0
 #: Seconds for the last life without anything new in the books, after which what is owed counts as lost.
-_NO_MORE = 45.0
+_NO_MORE = 75.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ class MessageStore:
         self._engine = database.engine
         self._writer = database.writer
         self._share = share
-        #: Ids of messages taken over that no reading has brought yet; noted before the commit, whose answer may be lost.
+        #: Messages taken over that no reading has brought yet; noted before the commit, whose answer may be lost.
         self._unread: set[str] = set()
 
     async def accept(

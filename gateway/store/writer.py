@@ -19,6 +19,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from gateway.errors import RowRefused, StoreUnavailable
 from gateway.metrics import COMMIT_WRITES, COMMITS
 from gateway.points import Point, reach
+from gateway.store.commit import transaction
 
 Rows = Sequence[Mapping[str, Any]]
 Result = TypeVar("Result")
@@ -99,7 +100,7 @@ class GroupCommitWriter:
     def _commit(self, group: _Group, tries: int = 1) -> None:
         reach(Point.WRITES_TAKEN)
         try:
-            with COMMITS.time(), self._engine.begin() as connection:
+            with COMMITS.time(), transaction(self._engine) as connection:
                 _execute(connection, group)
                 reach(Point.IN_TRANSACTION)
         except _ROW_ERRORS as error:
