@@ -24,7 +24,7 @@ from tests.support.servers import accounts, free_address, write_mappings
 
 HOOK = "hook-of-the-ledger-0123"
 #: Connections of clients to each node, and seconds that SMSBAT takes to answer a call.
-_CONNECTIONS, _LATENCY = 12, 0.01
+_CONNECTIONS, _LATENCY = 24, 0.01
 #: Seconds: the longest life that ends at random, how long a life waits for its place, and how long a worker's death
 #: is left to its siblings before the rest of the node is killed.
 _LONGEST, _PATIENCE, _AFTER_A_WORKER = 1.6, 4.0, 0.5

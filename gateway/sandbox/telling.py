@@ -10,7 +10,7 @@ import orjson
 
 from gateway.outbound.web import WebAnswer, WebClient
 from gateway.sandbox.behaviour import LIVELY, Fault, fault_of
-from gateway.sandbox.ledger import Ledger
+from gateway.sandbox.ledger import end_of
 from gateway.wire.forms import urlencoded
 
 Item = dict[str, Any]
@@ -23,9 +23,8 @@ _AGAIN = 0.5
 class Teller:
     """Tells a webhook address of each message's end, and on demand of anything. Use from one event loop."""
 
-    def __init__(self, ledger: Ledger, pace: float, hook: str | None) -> None:
+    def __init__(self, pace: float, hook: str | None) -> None:
         self.hook = hook
-        self._ledger = ledger
         self._pace = pace
         self._web: WebClient | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -40,9 +39,7 @@ class Teller:
 
     async def _tell_end(self, message_id: str, item: Item) -> None:
         await asyncio.sleep(2 * self._pace)
-        status = self._ledger.status(message_id)
-        word = status["deliverystatus"] if status else "delivered"
-        await self._until_heard({"messageId": message_id, "deliverystatus": word, "cost": 0.05})
+        await self._until_heard({"messageId": message_id, "deliverystatus": end_of(item), "cost": 0.05})
         if item["to"].startswith((SEEN, REPLIES)):
             told = {"msg_id": item.get("customerMessageId"), "status": "delivered", "type": "seen"}
             await self._until_heard(told, form=True)
