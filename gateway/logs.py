@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+from typing import IO, Any, BinaryIO, TextIO, cast
 
 import orjson
 import structlog
 from structlog.typing import Processor
+
+
+class _Lossy:
+    """A stream that loses what can't be written: a full disk under the log must not end what is being told of."""
+
+    def __init__(self, stream: IO[Any]) -> None:
+        self._stream = stream
+
+    def write(self, line: Any) -> int:
+        """Write a line, or lose it."""
+        with contextlib.suppress(OSError):
+            return self._stream.write(line)
+        return 0
+
+    def flush(self) -> None:
+        """Let go of what is buffered, or keep it until there is room."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def configure_logging(log_format: str, level: str) -> None:
@@ -21,9 +41,9 @@ def configure_logging(log_format: str, level: str) -> None:
     structlog.configure(
         processors=[*shared, *(_json() if as_json else [_console()])],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer)
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", _Lossy(sys.stderr.buffer)))
         if as_json
-        else structlog.PrintLoggerFactory(sys.stderr),
+        else structlog.PrintLoggerFactory(cast("TextIO", _Lossy(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     # Libraries speak up only when something is wrong.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from urllib.parse import parse_qs
 
 import orjson
@@ -20,18 +19,17 @@ CALL = 1000
 
 @dataclass(slots=True)
 class Call:
-    """One call that SMSBAT took, from a node; ``answered`` is when its answer was given to the network."""
+    """One call that SMSBAT took, from one life of a node; ``answered`` is when its answer was given to the network."""
 
-    node: int
-    taken: float
+    life: int
     answered: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """A process that was killed: of which node, when, and where; ``None`` for a random moment."""
+    """A process that was killed: in which life, when, and where; ``None`` for a random moment."""
 
-    node: int
+    life: int
     at: float
     place: Place | None
 
@@ -74,9 +72,9 @@ class Books:
 
     # Writing
 
-    def took(self, node: int, body: bytes, now: float) -> Call:
+    def took(self, life: int, body: bytes) -> Call:
         """SMSBAT took a call."""
-        call, items = Call(node, now), orjson.loads(body)["messages"]
+        call, items = Call(life), orjson.loads(body)["messages"]
         self.largest_call = max(self.largest_call, len(items))
         for item in items:
             self.calls[item["customerMessageId"]].append(call)
@@ -118,30 +116,26 @@ class Books:
         return several | {p for p, told in self.accepted.items() if told and self.ids.get(p, {told}) != {told}}
 
     def doubles(self) -> Doubles:
-        """What SMSBAT got more than once, and why."""
+        """What SMSBAT got more than once, and why.
+
+        Of a message's calls all but one must be open at the kill of their life. Their order says nothing: what a
+        killed process wrote can be read after what the next one wrote.
+        """
         found = Doubles()
-        for earlier, later in self._repeats():
-            kill = self._between(earlier, later)
-            if kill is None:
-                found.outside += 1
-                continue
-            found.by_kill[kill] += 1
-            if earlier.answered is None or earlier.answered >= kill.at:
-                found.unanswered += 1
-            else:
-                found.unwritten += 1
+        for calls in self.calls.values():
+            why = [(call, kill) for call in calls if (kill := self._why(call))][: len(calls) - 1]
+            found.outside += len(calls) - 1 - len(why)
+            for call, kill in why:
+                found.by_kill[kill] += 1
+                unanswered = call.answered is None or call.answered >= kill.at
+                found.unanswered += unanswered
+                found.unwritten += not unanswered
         return found
 
-    def _repeats(self) -> Iterator[tuple[Call, Call]]:
-        for calls in self.calls.values():
-            yield from pairwise(calls)
-
-    def _between(self, earlier: Call, later: Call) -> Kill | None:
-        """The kill of the node that made the earlier call, while that was unanswered or not written down."""
-        over = later.taken if earlier.answered is None else min(later.taken, earlier.answered + WRITING_DOWN)
-        # What a killed process had written is taken a moment later.
-        began = earlier.taken - WRITING_DOWN
-        return next((each for each in self.kills if each.node == earlier.node and began <= each.at <= over), None)
+    def _why(self, call: Call) -> Kill | None:
+        """The first kill of the life that made a call, while that had no answer or was not written down."""
+        since = float("inf") if call.answered is None else call.answered + WRITING_DOWN
+        return next((each for each in self.kills if each.life == call.life and each.at <= since), None)
 
 
 def faults(books: Books, missed: Sequence[Place]) -> list[str]:

@@ -21,7 +21,7 @@ _MSG_ID = re.compile(rb'<msg_id phone="(\d+)">([^<]+)</msg_id>')
 #: Seconds before a broken connection is made again.
 _PAUSE = 0.02
 #: Reports owed and not told, beyond which no more are asked for: SMSBAT would tell them long after the run.
-_MOST_OWED = 1500
+_MOST_OWED = 600
 #: How many of a hundred requests are of which kind; the others are single messages that nobody wants to know of.
 _TOLD, _ASKED, _MANY, _DELAYED, _BULK = 15, 3, 2, 1, 1
 #: The country code that has no numbers, and the beginning of those that the sandbox delivers nothing to.
@@ -40,12 +40,18 @@ class Request:
 
 
 class Clients:
-    """Everybody who sends. ``delays`` says whether messages may be held for a minute now."""
+    """Everybody who sends. ``callback`` is told the ends of bulk requests.
 
-    def __init__(self, books: Books, dice: random.Random, callback: str, delays: Callable[[], bool]) -> None:
+    ``asks``: some messages are of the kind that SMSBAT is asked about. ``delays``: some may be held for a minute now.
+    """
+
+    def __init__(
+        self, books: Books, dice: random.Random, callback: str, asks: bool, delays: Callable[[], bool]
+    ) -> None:
         self._books = books
         self._dice = dice
         self._callback = callback
+        self._asks = asks
         self._delays = delays
         self._numbers = itertools.count()
 
@@ -94,7 +100,7 @@ class Clients:
         roll = self._dice.randrange(100) if len(self._books.owed) - len(self._books.told) < _MOST_OWED else 99
         if (roll := roll - _TOLD) < 0:
             return self._told(1)
-        if (roll := roll - _ASKED) < 0:
+        if (roll := roll - _ASKED) < 0 and self._asks:
             return self._plain({"dlr": "1"})
         if (roll := roll - _MANY) < 0:
             return self._told(self._dice.randint(2, 15))

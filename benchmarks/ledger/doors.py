@@ -1,30 +1,26 @@
-"""The other side: SMSBAT and the partner's scripts, which survive every kill; each node has a door to them."""
+"""The other side: SMSBAT and the partner's scripts, which survive every kill."""
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.ledger.books import Books, Call
 from benchmarks.ledger.places import Outside
 from gateway.inbound.body import Receive, Send
-from gateway.listener import bind, listening
 from gateway.sandbox.smsbat import Sandbox, SandboxOptions
-from gateway.settings import Address
 
-#: Told when a node's request is there and its answer is not: that node may be killed now.
-OnUnanswered = Callable[[Outside], None]
+OnUnanswered = Callable[[int, Outside], None]
 #: Where the SMSBAT login is that has no webhook.
-ASKED = "/asked"
+ASKED = "asked/"
 
 
 class Smsbats:
     """Two SMSBAT logins, one that tells by webhook and one that is to be asked; scripts are with the first."""
 
-    def __init__(self, books: Books, latency: float) -> None:
-        own, other = (SandboxOptions(limited=False, latency=latency, pace=0.01) for _ in range(2))
+    def __init__(self, books: Books, latency: float, pace: float) -> None:
+        own, other = (SandboxOptions(limited=False, latency=latency, pace=pace) for _ in range(2))
         self.told = Sandbox(own, on_told=lambda record: books.was_told(record["told"]))
         self.asked = Sandbox(other)
 
@@ -35,28 +31,30 @@ class Smsbats:
 
 
 class Door:
-    """One node's way to the others: its calls are written down, and it can be killed while it waits for an answer."""
+    """The way to the others. Each life of a node has its own path, so that it is known whose a call is.
 
-    def __init__(self, node: int, smsbats: Smsbats, books: Books, on_unanswered: OnUnanswered) -> None:
-        self._node = node
+    ``on_unanswered`` is told of a life's request that is there and has no answer yet: it may be killed now.
+    """
+
+    def __init__(self, smsbats: Smsbats, books: Books, on_unanswered: OnUnanswered) -> None:
         self._smsbats = smsbats
         self._books = books
         self._on_unanswered = on_unanswered
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        path: str = scope["path"]
+        life, _, path = scope["path"].lstrip("/").partition("/")
         asked = path.startswith(ASKED)
         app = self._smsbats.asked.app if asked else self._smsbats.told.app
-        inner = {**scope, "path": path.removeprefix(ASKED)} if asked else scope
-        if path.endswith("/messagelist"):
-            await self._call(app, inner, receive, send)
-        elif path.startswith("/partner/"):
-            await app(inner, receive, self._before_answer(Outside.CALLBACK_UNANSWERED, send))
+        inner = {**scope, "path": "/" + path.removeprefix(ASKED)}
+        if path.endswith("bat/messagelist"):
+            await self._call(int(life), app, inner, receive, send)
+        elif path.startswith("partner/"):
+            await app(inner, receive, self._before_answer(int(life), Outside.CALLBACK_UNANSWERED, send))
         else:
             await app(inner, receive, send)
 
-    async def _call(self, app: Any, scope: Any, receive: Receive, send: Send) -> None:
+    async def _call(self, life: int, app: Any, scope: Any, receive: Receive, send: Send) -> None:
         body, calls = bytearray(), list[Call]()
 
         async def overheard() -> Any:
@@ -67,25 +65,18 @@ class Door:
         async def answer(message: Any) -> None:
             # The stand-in has taken the messages when it begins its answer.
             if message["type"] == "http.response.start" and message["status"] == 200:
-                calls.append(self._books.took(self._node, bytes(body), time.monotonic()))
+                calls.append(self._books.took(life, bytes(body)))
             await before(message)
 
-        before = self._before_answer(Outside.CALL_UNANSWERED, send)
+        before = self._before_answer(life, Outside.CALL_UNANSWERED, send)
         await app(scope, overheard, answer)
         for call in calls:
             call.answered = time.monotonic()
 
-    def _before_answer(self, place: Outside, send: Send) -> Send:
+    def _before_answer(self, life: int, place: Outside, send: Send) -> Send:
         async def answer(message: Any) -> None:
             if message["type"] == "http.response.start":
-                self._on_unanswered(place)
+                self._on_unanswered(life, place)
             await send(message)
 
         return answer
-
-
-@contextlib.asynccontextmanager
-async def open_door(door: Door, address: Address) -> AsyncIterator[None]:
-    """Serve a door while the block runs."""
-    async with listening(door, [bind(address)]):
-        yield

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from benchmarks.ledger.books import Books, Kill
@@ -66,10 +66,11 @@ async def nursery(environment: dict[str, str]) -> AsyncIterator[Nursery]:
 class Life:
     """One gateway process, with its workers if it has some. At an ``Outside`` place it dies at the n-th passing."""
 
-    def __init__(self, process: int, place: Place | None, nth: int) -> None:
-        self.process = process
+    def __init__(self, number: int, process: int, place: Place | None, nth: int) -> None:
+        self.number = number
         self.place = place
         self.killed_outside: float | None = None
+        self._process = process
         self._passings = itertools.count(1)
         self._nth = nth
         self._end = os.pidfd_open(process)
@@ -80,38 +81,40 @@ class Life:
         asyncio.get_running_loop().remove_reader(self._end)
         self.ended.set()
 
-    def kill(self) -> None:
+    async def kill(self) -> None:
         """SIGKILL to all of it, at once."""
-        kill_group(self.process, self._end)
+        kill_group(self._process, self._end)
+        await self.ended.wait()
+        os.close(self._end)
 
     def unanswered(self, place: Outside) -> None:
         """The other side has a whole request of it, and has not answered."""
-        if place is self.place and next(self._passings) == self._nth:
+        if place is self.place and not self.ended.is_set() and next(self._passings) == self._nth:
             self.killed_outside = time.monotonic()
-            self.kill()
+            kill_group(self._process, self._end)
 
 
 class Node:
-    """One place for gateway processes, which live there one after another."""
+    """One place for gateway processes, which live there one after another. ``configure`` makes it ready for a life."""
 
-    def __init__(self, number: int, folder: Path, arguments: list[str], address: Address, books: Books) -> None:
-        self.number = number
+    def __init__(
+        self, folder: Path, arguments: list[str], address: Address, configure: Callable[[int], None], books: Books
+    ) -> None:
         self.address = address
-        self.life: Life | None = None
-        self.log = folder / f"node-{number}.log"
-        self._marks = folder / f"node-{number}.marks"
+        self.log, self._marks = folder / "log", folder / "marks"
         self._marks.touch()
         self._read = 0
         self._arguments = arguments
+        self._configure = configure
         self._books = books
 
-    async def begin(self, nursery: Nursery, place: Place | None, nth: int) -> Life:
+    async def begin(self, nursery: Nursery, number: int, place: Place | None, nth: int) -> Life:
         """A new life, once nothing of the last one is left."""
         await self._until_free()
+        self._configure(number)
         point = place if isinstance(place, Point) else None
         birth = Birth(self._arguments, str(self.log), str(self._marks), point, nth)
-        self.life = Life(await nursery.born(birth), place, nth)
-        return self.life
+        return Life(number, await nursery.born(birth), place, nth)
 
     async def _until_free(self) -> None:
         """Workers may outlive their parent by a moment."""
@@ -123,20 +126,16 @@ class Node:
             else:
                 return
 
-    def unanswered(self, place: Outside) -> None:
-        """A request of this node is there, and has no answer yet."""
-        if self.life is not None:
-            self.life.unanswered(place)
-
     async def died_at_its_place(self, life: Life, seconds: float) -> bool:
         """Whether it was killed where it was to be, within that time: the whole node, or one of its workers."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
+            # Looked at first: it notes its place before it ends.
+            ended = life.ended.is_set()
             if self._note_kills(life):
                 return True
-            if life.ended.is_set():
-                # It may have noted its place after it was looked for.
-                return self._note_kills(life)
+            if ended:
+                return False
             await asyncio.sleep(_LOOK)
         return False
 
@@ -145,20 +144,16 @@ class Node:
         noted = self._marks.read_text()[self._read :]
         self._read += len(noted)
         kills = [line.split("\t") for line in noted.splitlines()]
-        self._books.kills += [Kill(self.number, float(at), place_named(point)) for at, point in kills]
+        self._books.kills += [Kill(life.number, float(at), place_named(point)) for at, point in kills]
         outside, life.killed_outside = life.killed_outside, None
         if outside is not None:
-            self._books.kills.append(Kill(self.number, outside, life.place))
+            self._books.kills.append(Kill(life.number, outside, life.place))
         return bool(kills) or outside is not None
 
     async def end(self, life: Life) -> None:
         """Kill it now, if it is still there."""
-        if not life.ended.is_set():
-            at = time.monotonic()
-            life.kill()
-            await life.ended.wait()
-            # It was there until the last moment, unless it died at its place meanwhile.
-            if not self._note_kills(life):
-                self._books.kills.append(Kill(self.number, at, None))
-        self._note_kills(life)
-        self.life = None
+        at, was_there = time.monotonic(), not life.ended.is_set()
+        await life.kill()
+        # It was there until the last moment, unless it died at its place meanwhile.
+        if not self._note_kills(life) and was_there:
+            self._books.kills.append(Kill(life.number, at, None))

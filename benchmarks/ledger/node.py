@@ -57,7 +57,6 @@ def _live(birth: Birth) -> NoReturn:
     """Become the gateway, in a process group of its own."""
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    os.closerange(3, 65_536)
     log, nothing = os.open(birth.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), os.open(os.devnull, os.O_RDONLY)
     for file, number in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(file, number)
@@ -82,6 +81,8 @@ def main() -> None:
     for line in sys.stdin:
         process = os.fork()
         if process == 0:
+            for _, end in born:
+                os.close(end)
             _live(Birth(**json.loads(line)))
         with contextlib.suppress(ProcessLookupError):
             born.append((process, os.pidfd_open(process)))

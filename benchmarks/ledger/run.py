@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 import tempfile
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.ledger.books import CALL, Books, faults
 from benchmarks.ledger.clients import Clients
-from benchmarks.ledger.doors import ASKED, Door, Smsbats, open_door
+from benchmarks.ledger.doors import ASKED, Door, Smsbats
 from benchmarks.ledger.lives import Life, Node, Nursery, nursery
-from benchmarks.ledger.places import PLACES, SELDOM, Place
+from benchmarks.ledger.places import PLACES, SELDOM, Outside, Place
+from gateway.listener import bind, listening
 from gateway.points import Point
 from tests.support.postgres import new_database
 from tests.support.servers import accounts, free_address, write_mappings
 
 HOOK = "hook-of-the-ledger-0123"
-#: Connections of clients to each node, and seconds that SMSBAT takes to answer a call.
-_CONNECTIONS, _LATENCY = 24, 0.01
+#: Connections of clients to each node; seconds that SMSBAT takes to answer a call, and half of those until a report.
+_CONNECTIONS, _LATENCY, _PACE = 24, 0.01, 0.05
 #: Seconds: the longest life that ends at random, how long a life waits for its place, and how long a worker's death
 #: is left to its siblings before the rest of the node is killed.
-_LONGEST, _PATIENCE, _AFTER_A_WORKER = 1.6, 4.0, 0.5
+_LONGEST, _PATIENCE, _AFTER_A_WORKER = 2.4, 4.0, 0.5
 #: Passings of a frequent point among which one is chosen, and tries before a place counts as one that can't be hit.
 _PASSINGS, _TRIES = 120, 12
 #: Seconds that a message is held, with some to spare: before that, none is due.
@@ -121,6 +123,8 @@ class Run:
     dice: random.Random
     #: Where bulk requests want their end told.
     bulk_script: str
+    lives: dict[int, Life]
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     problems: list[str] = field(default_factory=list)
 
     async def kill_all_the_time(self) -> None:
@@ -135,37 +139,36 @@ class Run:
                 return
             life = await self._begin(node, place, nth)
             if place is None:
-                await self._a_moment(node, life)
+                await self._a_moment(life)
             elif not await node.died_at_its_place(life, _PATIENCE):
                 self.agenda.again(place)
             elif not life.ended.is_set() and self.arrangement.workers > 1:
                 await asyncio.sleep(self.dice.uniform(0, _AFTER_A_WORKER))
             await node.end(life)
 
-    async def _a_moment(self, node: Node, life: Life) -> None:
+    async def _a_moment(self, life: Life) -> None:
         """Live for a while; it must not end by itself."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(life.ended.wait(), self.dice.uniform(0, _LONGEST))
-            self.problems.append(f"node {node.number} ended by itself")
+            self.problems.append(f"life {life.number} ended by itself")
 
     async def _begin(self, node: Node, place: Place | None, nth: int) -> Life:
-        life = await node.begin(self.nursery, place, nth)
+        life = await node.begin(self.nursery, next(self.numbers), place, nth)
+        self.lives[life.number] = life
         # SMSBAT's webhook leads to whoever is there.
         self.smsbats.told.teller.hook = f"http://{node.address}/hooks/{HOOK}"
         return life
 
     async def work_off(self) -> None:
         """The last life: everything that is owed is done, or nothing new happens for a while."""
-        lives = [(node, await self._begin(node, None, 0)) for node in self.nodes]
+        lives = [await self._begin(node, None, 0) for node in self.nodes]
         seen, since = (0, 0), time.monotonic()
         while (self.books.lost or self.books.untold) and time.monotonic() - since < _NO_MORE:
             await asyncio.sleep(0.1)
             if (now := (len(self.books.calls), self.books.tellings)) != seen:
                 seen, since = now, time.monotonic()
-        for node, life in lives:
-            life.kill()
-            await life.ended.wait()
-            node.life = None
+        for life in lives:
+            await life.kill()
 
 
 async def run(arrangement: Arrangement, kills: int, seed: int, places: Sequence[Place] = PLACES) -> Result:
@@ -174,7 +177,11 @@ async def run(arrangement: Arrangement, kills: int, seed: int, places: Sequence[
     dice = random.Random(f"{seed} {arrangement}")
     agenda = Agenda(places, kills, dice)
     async with _set_up(arrangement, books, agenda, dice) as run:
-        clients = Clients(books, dice, run.bulk_script, lambda: agenda.share_done < 0.5)
+        # The last life waits for what is held: what no place needs, is not sent.
+        delays = Point.DELAYED_DUE in places
+        clients = Clients(
+            books, dice, run.bulk_script, Point.STATUS_READ in places, lambda: delays and agenda.share_done < 0.5
+        )
         sending = [asyncio.create_task(clients.send(node.address)) for node in run.nodes for _ in range(_CONNECTIONS)]
         try:
             await run.kill_all_the_time()
@@ -194,43 +201,45 @@ async def _set_up(arrangement: Arrangement, books: Books, agenda: Agenda, dice: 
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ledger-")))
         bearing = await stack.enter_async_context(nursery(dict.fromkeys(shared_metrics, str(folder))))
-        smsbats = Smsbats(books, _LATENCY)
+        smsbats = Smsbats(books, _LATENCY, _PACE)
         stack.push_async_callback(smsbats.close)
         database = new_database() if arrangement.database == "postgresql" else f"sqlite:///{folder / 'gateway.db'}"
+        lives: dict[int, Life] = {}
+
+        def unanswered(number: int, place: Outside) -> None:
+            if number in lives:
+                lives[number].unanswered(place)
+
+        address = free_address()
+        await stack.enter_async_context(listening(Door(smsbats, books, unanswered), [bind(address)]))
+        door = f"http://{address}"
         nodes = [
-            await _node(stack, number, arrangement, folder, database, smsbats, books)
-            for number in range(arrangement.nodes)
+            _node(folder / f"node-{each}", arrangement, database, door, books) for each in range(arrangement.nodes)
         ]
-        open_to_all = free_address()
-        await stack.enter_async_context(open_door(Door(-1, smsbats, books, lambda _place: None), open_to_all))
-        yield Run(arrangement, books, bearing, nodes, smsbats, agenda, dice, f"http://{open_to_all}/partner/ok")
+        # Of no life: whoever has the work, tells it.
+        yield Run(arrangement, books, bearing, nodes, smsbats, agenda, dice, f"{door}/0/partner/ok", lives)
 
 
-async def _node(
-    stack: contextlib.AsyncExitStack,
-    number: int,
-    arrangement: Arrangement,
-    folder: Path,
-    database: str,
-    smsbats: Smsbats,
-    books: Books,
-) -> Node:
-    """A place for gateway processes, and its door to the others."""
-    listen, operator, door = (free_address() for _ in range(3))
-    mappings = write_mappings(folder / f"mappings-{number}", _accounts(f"http://{door}"))
+def _node(folder: Path, arrangement: Arrangement, database: str, door: str, books: Books) -> Node:
+    """A place for gateway processes, the mapping files of which lead each life to the others by its own path."""
+    folder.mkdir()
+    listen, operator = free_address(), free_address()
     options = {
         "listen": listen,
         "operator-listen": operator,
-        "mappings": str(mappings),
+        "mappings": str(folder / "mappings"),
         "database": database,
         "media": str(folder / "media"),
         "workers": str(arrangement.workers),
         "log-format": "json",
         "log-level": "error",
     }
-    node = Node(number, folder, ["serve", *(f"--{name}={value}" for name, value in options.items())], listen, books)
-    await stack.enter_async_context(open_door(Door(number, smsbats, books, node.unanswered), door))
-    return node
+    arguments = ["serve", *(f"--{name}={value}" for name, value in options.items())]
+
+    def configure(life: int) -> None:
+        write_mappings(folder / "mappings", _accounts(f"{door}/{life}"))
+
+    return Node(folder, arguments, listen, configure, books)
 
 
 def _accounts(url: str) -> dict[str, Any]:
@@ -241,7 +250,7 @@ def _accounts(url: str) -> dict[str, Any]:
         "schedule": {"steps": [{"minutes": 0.005}], "give_up": 60},
     }
     content = accounts(url, {"messages_per_call": CALL}, {"callback": callback, "hook": HOOK}, smsby={})
-    content["smsbat"]["asked"] = {**content["smsbat"]["main"], "url": url + ASKED, "reads_per_second": 150}
+    content["smsbat"]["asked"] = {**content["smsbat"]["main"], "url": f"{url}/{ASKED}", "reads_per_second": 150}
     shop = content["accounts"]["shop"]
     shop["smsbat"] = "asked"
     shop["logins"]["messagio"]["callback"] = callback

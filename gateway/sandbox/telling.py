@@ -16,8 +16,8 @@ from gateway.wire.forms import urlencoded
 Item = dict[str, Any]
 SEEN, REPLIES = LIVELY
 _JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
-#: SMSBAT's repeats are not documented; the sandbox repeats until it is heard.
-_AGAIN = 0.5
+#: SMSBAT's repeats are not documented; the sandbox repeats until it is heard, in seconds from one to the other.
+_AGAIN, _LONGEST = 0.5, 4.0
 
 
 class Teller:
@@ -48,8 +48,10 @@ class Teller:
             await self._until_heard({"idUuid": str(uuid.uuid4()), **words})
 
     async def _until_heard(self, told: Item, form: bool = False) -> None:
+        pause = _AGAIN
         while await self.tell(told, form) != 200:
-            await asyncio.sleep(_AGAIN)
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST, 2 * pause)
 
     async def tell(self, told: Item, form: bool = False) -> int:
         """Tell the webhook something; returns the status that it answered, 0 for none."""
