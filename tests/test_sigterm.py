@@ -18,7 +18,7 @@ from tests.support.servers import accounts, free_address, running_sandbox, write
 
 COUNT = 2000
 #: Seconds that SMSBAT takes for an answer: all requests are there before the first of them is answered.
-LATENCY = 5.0
+LATENCY = 4.0
 
 
 def stored(file: Path) -> int:

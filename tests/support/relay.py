@@ -1,10 +1,11 @@
-"""A relay in front of PostgreSQL, which loses what a network loses."""
+"""A relay in front of a server, which loses what a network loses."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Literal
 
 from sqlalchemy import make_url
@@ -16,22 +17,43 @@ from tests.support.servers import ANY_PORT, bound_name
 _COMMIT = b"COMMIT\0"
 
 
-class Relay:
-    """Passes bytes on. ``lose`` is what becomes of the next commit; its connection breaks with it."""
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
-    def __init__(self, socket: str) -> None:
-        self._socket = socket
+
+class Relay:
+    """Passes bytes on. ``lose`` is what becomes of PostgreSQL's next commit; its connection breaks with it."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Streams]]) -> None:
+        self._connect = connect
+        self._open: set[asyncio.StreamReader] = set()
+        self._silent: set[asyncio.StreamReader] = set()
+        self._tasks: list[asyncio.Future[tuple[BaseException | None, BaseException | None]]] = []
         self.lose: Literal["request", "answer"] | None = None
+
+    def silence(self) -> None:
+        """The connections there are pass nothing on any more, and nobody is told; new ones do."""
+        self._silent |= self._open
+
+    def close(self) -> None:
+        """Break what is open."""
+        for each in self._tasks:
+            each.cancel()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
-        up_reader, up_writer = await asyncio.open_unix_connection(self._socket)
+        up_reader, up_writer = await self._connect()
         both = (self._pass(reader, up_writer, "request"), self._pass(up_reader, writer, "answer"))
-        await asyncio.gather(*both, return_exceptions=True)
+        task = asyncio.gather(*both, return_exceptions=True)
+        self._tasks.append(task)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, what: str) -> None:
+        self._open.add(reader)
         try:
             while data := await reader.read(65536):
+                if reader in self._silent:
+                    continue
                 if self.lose == what and _COMMIT in data:
                     self.lose = None
                     return
@@ -42,16 +64,22 @@ class Relay:
 
 
 @contextlib.asynccontextmanager
+async def listening_relay(relay: Relay, bound: socket.socket) -> AsyncIterator[None]:
+    """Relay what comes to a bound socket while the block runs."""
+    server = await asyncio.start_server(relay.serve, sock=bound)
+    try:
+        yield
+    finally:
+        server.close()
+        relay.close()
+
+
+@contextlib.asynccontextmanager
 async def relayed(database: str) -> AsyncIterator[tuple[Relay, str]]:
     """A relay in front of a database, and the database's URL through it."""
     url = make_url(database)
-    folder = url.query["host"]
-    relay = Relay(f"{folder}/.s.PGSQL.{url.port or 5432}")
-    bound = bind(ANY_PORT)
-    server = await asyncio.start_server(relay.serve, sock=bound)
+    file = f"{url.query['host']}/.s.PGSQL.{url.port or 5432}"
+    relay, bound = Relay(lambda: asyncio.open_unix_connection(file)), bind(ANY_PORT)
     host, port = bound_name(bound)
-    through = url.set(host=host, port=port, query={})
-    try:
-        yield relay, through.render_as_string(hide_password=False)
-    finally:
-        server.close()
+    async with listening_relay(relay, bound):
+        yield relay, url.set(host=host, port=port, query={}).render_as_string(hide_password=False)
