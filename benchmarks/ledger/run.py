@@ -142,9 +142,16 @@ class Run:
                 await self._a_moment(life)
             elif not await node.died_at_its_place(life, _PATIENCE):
                 self.agenda.again(place)
-            elif not life.ended.is_set() and self.arrangement.workers > 1:
-                await asyncio.sleep(self.dice.uniform(0, _AFTER_A_WORKER))
+            else:
+                await self._rest_of(life, place)
             await node.end(life)
+
+    async def _rest_of(self, life: Life, place: Place) -> None:
+        """Wait for the end of what was killed at a place; a worker's siblings go on for a while."""
+        if self.arrangement.workers == 1 or isinstance(place, Outside):
+            await life.ended.wait()
+        else:
+            await asyncio.sleep(self.dice.uniform(0, _AFTER_A_WORKER))
 
     async def _a_moment(self, life: Life) -> None:
         """Live for a while; it must not end by itself."""
