@@ -19,7 +19,7 @@ from tests.support.smsby import TOKEN
 
 _MSG_ID = re.compile(rb'<msg_id phone="(\d+)">([^<]+)</msg_id>')
 #: Seconds before a broken connection is made again.
-_PAUSE = 0.02
+_PAUSE = 0.05
 #: Reports owed and not told, beyond which no more are asked for: SMSBAT would tell them long after the run.
 _MOST_OWED = 600
 #: How many of a hundred requests are of which kind; the others are single messages that nobody wants to know of.

@@ -30,8 +30,8 @@ _CONNECTIONS, _LATENCY, _PACE = 24, 0.01, 0.05
 #: Seconds: the longest life that ends at random, how long a life waits for its place, and how long a worker's death
 #: is left to its siblings before the rest of the node is killed.
 _LONGEST, _PATIENCE, _AFTER_A_WORKER = 2.4, 4.0, 0.5
-#: Passings of a frequent point among which one is chosen, and tries before a place counts as one that can't be hit.
-_PASSINGS, _TRIES = 120, 12
+#: Tries before a place counts as one that can't be hit.
+_TRIES = 12
 #: Seconds that a message is held, with some to spare: before that, none is due.
 _HELD = 62.0
 #: Seconds for the last life without anything new in the books, after which what is owed counts as lost.
@@ -70,8 +70,9 @@ class Result:
 class Agenda:
     """Where the next life is to end: at each place once, at random moments otherwise."""
 
-    def __init__(self, places: Sequence[Place], kills: int, dice: random.Random) -> None:
+    def __init__(self, places: Sequence[Place], kills: int, passings: int, dice: random.Random) -> None:
         self._kills = kills
+        self._passings = passings
         self._dice = dice
         self._began = time.monotonic()
         moments: list[Place | None] = [None] * max(0, kills - len(places))
@@ -92,7 +93,7 @@ class Agenda:
         if place is None:
             return None, 0
         self._tries[place] += 1
-        chosen = self._dice.randint(1, _PASSINGS) if place not in SELDOM and self._tries[place] == 1 else 1
+        chosen = self._dice.randint(1, self._passings) if place not in SELDOM and self._tries[place] == 1 else 1
         return place, chosen
 
     @property
@@ -178,11 +179,16 @@ class Run:
             await life.kill()
 
 
-async def run(arrangement: Arrangement, kills: int, seed: int, places: Sequence[Place] = PLACES) -> Result:
-    """Kill at each of these places and at random moments, so many times at least, and compare the books."""
+async def run(
+    arrangement: Arrangement, kills: int, seed: int, places: Sequence[Place] = PLACES, passings: int = 120
+) -> Result:
+    """Kill at each of these places and at random moments, so many times at least, and compare the books.
+
+    Of a frequent place, one of the first ``passings`` is chosen.
+    """
     began, books = time.monotonic(), Books()
     dice = random.Random(f"{seed} {arrangement}")
-    agenda = Agenda(places, kills, dice)
+    agenda = Agenda(places, kills, passings, dice)
     async with _set_up(arrangement, books, agenda, dice) as run:
         # The last life waits for what is held: what no place needs, is not sent.
         delays = Point.DELAYED_DUE in places
