@@ -148,6 +148,5 @@ def faults(books: Books, missed: Sequence[Place]) -> list[str]:
         "messages under two ids": len(books.under_two_ids),
         "doubles outside of the window": doubles.outside,
         f"doubles beyond one call's {CALL} after one kill": max(0, doubles.most - CALL),
-        "points never hit": len(missed),
     }
-    return [f"{count} {what}" for what, count in found.items() if count]
+    return [*(f"{count} {what}" for what, count in found.items() if count), *(f"never hit: {each}" for each in missed)]

@@ -71,18 +71,12 @@ class Agenda:
     """Where the next life is to end: at each place once, at random moments otherwise."""
 
     def __init__(self, places: Sequence[Place], kills: int, passings: int, dice: random.Random) -> None:
-        self._kills = kills
         self._passings = passings
         self._dice = dice
         self._began = time.monotonic()
         moments: list[Place | None] = [None] * max(0, kills - len(places))
         self._left: deque[Place | None] = deque(dice.sample([*places, *moments], len(places) + len(moments)))
         self._tries = dict.fromkeys(places, 0)
-
-    @property
-    def share_done(self) -> float:
-        """How much of it is done, from 0 to 1."""
-        return 1 - len(self._left) / max(1, self._kills)
 
     def next(self) -> tuple[Place | None, int]:
         """The next life's place and passing. Raises ``IndexError`` when there is none left."""
@@ -190,10 +184,9 @@ async def run(
     dice = random.Random(f"{seed} {arrangement}")
     agenda = Agenda(places, kills, passings, dice)
     async with _set_up(arrangement, books, agenda, dice) as run:
-        # The last life waits for what is held: what no place needs, is not sent.
-        delays = Point.DELAYED_DUE in places
+        # The last life waits for what is held: what no place needs any more, is not sent.
         clients = Clients(
-            books, dice, run.bulk_script, Point.STATUS_READ in places, lambda: delays and agenda.share_done < 0.5
+            books, dice, run.bulk_script, Point.STATUS_READ in places, lambda: Point.DELAYED_DUE in agenda.missed(books)
         )
         sending = [asyncio.create_task(clients.send(node.address)) for node in run.nodes for _ in range(_CONNECTIONS)]
         try:
