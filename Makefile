@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test kills reloads lint lock schema bench clean
+.PHONY: run test kills ledger reloads lint lock schema bench clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/smsbat-gateway demo $(ARGS)
@@ -15,6 +15,10 @@ test: $(VENV)/dev.stamp
 # The long form of the crash test: the gateway is killed a hundred times while reports go out.
 kills: $(VENV)/dev.stamp
 	GATEWAY_TEST_KILLS=100 $(BIN)/pytest -s tests/test_callback_faults.py -k kills $(ARGS)
+
+# The books of clients, SMSBAT and partner after more than 500 kills: some 20 minutes. docs/ledger.md says how to read it.
+ledger: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks.ledger $(ARGS)
 
 reloads: $(VENV)/dev.stamp
 	GATEWAY_TEST_RELOADS=200 $(BIN)/pytest tests/test_reload.py -k under_load

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import logging
 import sys
 from collections import deque
 from datetime import UTC, datetime
-from typing import BinaryIO, cast
+from typing import IO, Any, BinaryIO, TextIO, cast
 
 import orjson
 import structlog
@@ -56,6 +57,24 @@ class LineBuffer:
 IDS_TOLD = 1000
 
 
+class _Lossy:
+    """A stream that loses what can't be written: a full disk under the log must not end what is being told of."""
+
+    def __init__(self, stream: IO[Any]) -> None:
+        self._stream = stream
+
+    def write(self, line: Any) -> int:
+        """Write a line, or lose it."""
+        with contextlib.suppress(OSError):
+            return self._stream.write(line)
+        return 0
+
+    def flush(self) -> None:
+        """Let go of what is buffered, or keep it until there is room."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
 def configure_logging(log_format: str, level: str) -> None:
     """Set up for the whole process; ``console`` is for people, ``json`` for machines."""
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -65,7 +84,7 @@ def configure_logging(log_format: str, level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.BytesLoggerFactory(_buffered())
         if as_json
-        else structlog.PrintLoggerFactory(sys.stderr),
+        else structlog.PrintLoggerFactory(cast("TextIO", _Lossy(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     # Libraries speak up only when something is wrong.
@@ -77,7 +96,7 @@ def configure_logging(log_format: str, level: str) -> None:
 
 
 def _buffered() -> BinaryIO:
-    buffer = LineBuffer(sys.stderr.buffer)
+    buffer = LineBuffer(cast("BinaryIO", _Lossy(sys.stderr.buffer)))
     atexit.register(buffer.write_out)
     return cast("BinaryIO", buffer)
 

@@ -7,11 +7,13 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from sqlalchemy import ColumnElement, Engine, delete
 
 from gateway.core.budget import CallBudget
+from gateway.errors import StoreUnavailable
 from gateway.settings import Address
 from gateway.store import nodes, tables
 from gateway.store.database import Database, opened
@@ -56,6 +58,29 @@ def test_what_a_node_had_is_anothers_when_it_is_gone(engine: Engine) -> None:
         assert [each.id for each in found.messages] == ["id-00001", "id-00002"]
         assert found.taken_over == {"id-00001", "id-00002"}
         assert (await one.unsettled("main", NOW, 10)).messages == []
+
+    _run(engine, scenario)
+
+
+def test_what_was_taken_over_is_known_as_such_although_it_could_not_be_read_at_once(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call may have held it: it must not be taken back, and a double of it is no surprise."""
+
+    def unreadable(*_: object) -> NoReturn:
+        raise OSError("the disk does not answer")
+
+    async def scenario(database: Database) -> None:
+        first, second = await _joined(database), await _joined(database)
+        await MessageStore(database, first).accept([message(1), message(2)], "main")
+        await first.leave()
+        other = MessageStore(database, second)
+        with monkeypatch.context() as patch:
+            patch.setattr(other, "_unsettled", unreadable)
+            with pytest.raises(StoreUnavailable):
+                await other.unsettled("main", NOW, 10)
+        assert (await other.unsettled("main", NOW, 1)).taken_over == {"id-00001"}
+        assert (await other.unsettled("main", NOW, 10)).taken_over == {"id-00002"}
 
     _run(engine, scenario)
 

@@ -29,6 +29,7 @@ from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
 from gateway.metrics import STAGE_TALLY, count_message, count_request, parameter_without_effect
+from gateway.points import Point, reach
 from gateway.store.records import RecordStore
 from gateway.wire.request_line import host_name
 
@@ -81,8 +82,10 @@ class LegacyApp:
         except ClientGone:
             return
         told = [*answer.headers, (b"connection", b"close")] if body.left_unread else answer.headers
+        reach(Point.ANSWER_LEAVES)
         await send({"type": "http.response.start", "status": answer.status, "headers": told})
         await send({"type": "http.response.body", "body": answer.body})
+        reach(Point.ANSWERED)
         self._tell(exchange, answer, time.perf_counter() - started)
 
     def _tell(self, exchange: Exchange, answer: Answer, seconds: float) -> None:
@@ -134,6 +137,7 @@ class LegacyApp:
         if exchange.uploads:
             await self._keep(exchange, account, now)
         exchange.build(now, lambda: self._ids.new(now), draw_code)
+        reach(Point.UNDERSTOOD)
         understood = time.perf_counter()
         STAGE_TALLY.observe(understood - began, "understood")
         operation = self._operations.get(exchange.endpoint.operation or "")

@@ -15,6 +15,7 @@ from gateway.inbound.body import App, Body, ClientGone, Receive, Send
 from gateway.mapping.accounts import Hook
 from gateway.mapping.hooks import HookPlan, NotTold, UnknownStatus
 from gateway.outbound.reports import Reports
+from gateway.points import Point, reach
 
 log = structlog.get_logger("gateway.hooks")
 
@@ -64,6 +65,7 @@ class HookApp:
             return 403
         try:
             await self._take(hook, await body.read(_LIMIT))
+            reach(Point.HOOK_STORED)
         except (Refusal, NotTold) as error:
             log.warning("a webhook call that is not understood", account=hook.account.name, error=str(error))
             return 400
@@ -75,6 +77,7 @@ class HookApp:
     async def _take(self, hook: Hook, content: bytes) -> None:
         account = hook.account
         told = self._plan.read(content, now_ms())
+        reach(Point.HOOK_READ)
         reports = [each for each in told if isinstance(each, Report)]
         for start in range(0, len(reports), _AT_ONCE):
             await self._reports.report(reports[start : start + _AT_ONCE], account.smsbat)

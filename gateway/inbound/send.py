@@ -17,6 +17,7 @@ from gateway.mapping.exchange import NO_RESULTS, Exchange
 from gateway.outbound.releaser import Releaser
 from gateway.outbound.reports import Reports
 from gateway.outbound.sender import Sender
+from gateway.points import Point, reach
 from gateway.store.admission import Terms
 from gateway.store.messages import MessageStore
 from gateway.store.numbers import Numbers
@@ -100,6 +101,7 @@ class SendOperation:
         """Store the messages, and return those that are new; those that repeat others take their ids."""
         terms = Terms(account.rate, account.repeats, exchange.pictures)
         ids = await self._store.accept(exchange.messages, account.smsbat, terms, exchange.follow_ups)
+        reach(Point.STORED)
         if ids is None:
             raise Refusal("rate_limited")
         asked = exchange.messages

@@ -143,7 +143,8 @@ def _scope(message: Message, account: Account, now: int) -> dict[str, Any]:
         "fallback_sender": content.fallback_sender or (fallback.sender if fallback else None) or message.sender,
         "fallback_ttl": fallback.ttl if fallback else None,
         # A message that waited does not begin its life anew at SMSBAT.
-        "ttl": max(SHORTEST_TTL, -(-(message.expires_at - now) // 1000)),
+        # A clock that was set back makes nobody's time longer.
+        "ttl": max(SHORTEST_TTL, min(message.ttl, -(-(message.expires_at - now) // 1000))),
         "viber_type": account.viber_type(message.sender),
         "variant": account.variant,
         **(_otp_scope(content.otp) if content.otp else {}),

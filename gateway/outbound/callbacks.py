@@ -22,6 +22,7 @@ from gateway.mapping.callbacks import CallbackTarget
 from gateway.metrics import CALLBACKS
 from gateway.outbound.web import NoWebAnswer, WebAnswer, WebClient
 from gateway.outbound.works import EVERY_WORK, Works, telling
+from gateway.points import Point, reach
 from gateway.store.callbacks import Callback, CallbackState, CallbackStore, Script
 
 log = structlog.get_logger("gateway.callbacks")
@@ -191,8 +192,10 @@ class _Worker:
         async with self._slots, self._hosts[host]:
             if self._stopping or not self._works.has(telling(self._script)):
                 return CallbackState.PENDING
+            reach(Point.CALLBACK_LEAVES)
             began = time.monotonic()
             answer = await self._send(callback)
+            reach(Point.CALLBACK_ANSWERED)
             if answer is not None:
                 where = (callback.account, callback.dialect, callback.message)
                 tracing.callback(*where, callback.tries + 1, _words(answer), began)
@@ -226,6 +229,7 @@ class _Worker:
         )
         while not await self._written(callback, state, due_at, outcome):
             await asyncio.sleep(_RETRY)
+        reach(Point.CALLBACK_STRUCK_OFF)
         if state is CallbackState.PENDING:
             delay = min(LONGEST_PAUSE, max(0.0, (due_at - self._clock()) / 1000))
             asyncio.get_running_loop().call_later(delay, self.wake)

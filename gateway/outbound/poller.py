@@ -22,6 +22,7 @@ from gateway.outbound.checks import GRACE, LONGEST, next_check
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
 from gateway.outbound.reports import Reports
 from gateway.outbound.works import EVERY_WORK, Works, polling
+from gateway.points import Point, reach
 from gateway.store.reports import Check
 
 log = structlog.get_logger("gateway.poller")
@@ -137,6 +138,7 @@ class Poller:
     async def _follow(self, check: Check, until: int, report: Report | None) -> None:
         final = report is not None and report.status in FINAL
         if report is not None:
+            reach(Point.STATUS_READ)
             await self._reports.report([report], self._name)
         if not final and now_ms() >= until:
             await self._end(check)

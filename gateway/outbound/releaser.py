@@ -14,6 +14,7 @@ from gateway.outbound.callbacks import CallbackDispatcher
 from gateway.outbound.poller import Poller
 from gateway.outbound.sender import Sender
 from gateway.outbound.works import EVERY_WORK, RELEASES, Works
+from gateway.points import Point, reach
 from gateway.store.mailings import CHUNK
 from gateway.store.releases import Release, ReleaseStore
 
@@ -93,7 +94,9 @@ class Releaser:
             return False
         if sender.busy:
             return False
+        reach(Point.MAILING_DUE)
         count = await self._store.release(mailing, now)
+        reach(Point.MAILING_RELEASED)
         sender.released()
         return count > 0
 
@@ -110,5 +113,7 @@ class Releaser:
 
     async def _bulks(self, now: int) -> float:
         owed, are_open = await self._store.tell_ended(now)
+        if owed:
+            reach(Point.BULK_OWED)
         self._dispatcher.wake(owed)
         return _OPEN if are_open else _LONGEST

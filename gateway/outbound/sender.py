@@ -34,6 +34,7 @@ from gateway.outbound.judgement import Judgement, judge
 from gateway.outbound.pending import Pending, Verdicts, may_have_gone_out
 from gateway.outbound.reports import Reports
 from gateway.outbound.settlement import Settlement
+from gateway.points import Point, reach
 from gateway.store.messages import MessageStore, Reading, Settled
 
 log = structlog.get_logger("gateway.sender")
@@ -82,7 +83,7 @@ class Sender:
         self._changed = asyncio.Event()
         self._called_at = 0.0
         self._wake = Alarm(self._changed.set)
-        self._held_due = Alarm(self.released)
+        self._held_due = Alarm(self._held_are_due)
         self._settlement = Settlement(login.name, store, reports, self._hold_back, dice)
 
     async def start(self) -> None:
@@ -165,6 +166,10 @@ class Sender:
         if due_at is not None:
             # The wall clock may be set meanwhile, so that the alarm asks it again from time to time.
             self._held_due.ring_after(min(max(0.0, (due_at - now_ms()) / 1000), LONGEST_ALARM))
+
+    def _held_are_due(self) -> None:
+        reach(Point.DELAYED_DUE)
+        self.released()
 
     def _forget(self, pending: Iterable[Pending]) -> None:
         self._backlog.forget(each.message.id for each in pending)
@@ -252,6 +257,7 @@ class Sender:
                 Pending(message, self._account_of(message), maybe_out=message.id in found.taken_over)
                 for message in found.messages
             ]
+            reach(Point.READ_BACK)
             self._backlog.end_refill(pending, found.exhausted)
         self._changed.set()
 
@@ -267,6 +273,7 @@ class Sender:
     async def _call(self, batch: list[Pending], probe: bool) -> None:
         started = time.monotonic()
         result, judgement = await self._submitted(batch)
+        reach(Point.CALL_ANSWERED)
         self._in_flight -= 1
         for pending in batch:
             pending.in_call = False
@@ -302,6 +309,7 @@ class Sender:
         try:
             now = now_ms()
             items = [self._upstream.item(pending.message, pending.account, now) for pending in batch]
+            reach(Point.CALL_LEAVES)
             result = await self._client.submit(self._upstream.body(items))
             return result, judge(self._upstream, batch, result, now_ms())
         except Exception:

@@ -13,6 +13,7 @@ from gateway.core.retry import backoff
 from gateway.errors import RowRefused, StoreUnavailable
 from gateway.outbound.pending import Pending
 from gateway.outbound.reports import Reports
+from gateway.points import Point, reach
 from gateway.store.messages import MessageStore, Settled
 
 log = structlog.get_logger("gateway.sender")
@@ -69,6 +70,8 @@ class Settlement:
         for verdicts in refused:
             verdicts.writing(began=True)
         stored = await self._stored_with_reports(settled)
+        if stored:
+            reach(Point.SETTLED)
         for pending, each in settled if stored else ():
             pending.tell(each.verdict)
         for verdicts in refused:

@@ -14,6 +14,11 @@ KEPT = 200_000
 _ENDS = {Fault.UNDELIVERABLE: "undeliverable", Fault.PERMANENT_ERROR: "permanenterror", Fault.STUCK: "processing"}
 
 
+def end_of(item: dict[str, Any]) -> str:
+    """What becomes of a message in the end."""
+    return _ENDS.get(fault_of(str(item.get("to", ""))) or Fault.SLOW, "delivered")
+
+
 class Ledger:
     """Every message taken, by its SMSBAT id. A message's status moves on every ``pace`` seconds."""
 
@@ -48,8 +53,7 @@ class Ledger:
             return None
         item, taken_at = self._taken[message_id]
         steps = int((time.monotonic() - taken_at) / self._pace) if self._pace else 2
-        end = _ENDS.get(fault_of(str(item.get("to", ""))) or Fault.SLOW, "delivered")
-        word = ("scheduled", "processing", end)[min(steps, 2)]
+        word = ("scheduled", "processing", end_of(item))[min(steps, 2)]
         return {
             "messagelistId": 11229,
             "messageId": int(message_id),

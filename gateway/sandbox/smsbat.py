@@ -60,7 +60,7 @@ class Sandbox:
         self._sending, self._reading = CallBudget(100, 150, 0), CallBudget(50, 75, 0)
         self._happened: set[tuple[Fault, str]] = set()
         self.partner = Partner(on_told)
-        self.teller = Teller(self.ledger, options.pace, options.hook)
+        self.teller = Teller(options.pace, options.hook)
         self.app = Starlette(
             routes=[
                 Route("/bat/messagelist", self._send, methods=["POST"]),

@@ -10,22 +10,21 @@ import orjson
 
 from gateway.outbound.web import WebAnswer, WebClient
 from gateway.sandbox.behaviour import LIVELY, Fault, fault_of
-from gateway.sandbox.ledger import Ledger
+from gateway.sandbox.ledger import end_of
 from gateway.wire.forms import urlencoded
 
 Item = dict[str, Any]
 SEEN, REPLIES = LIVELY
 _JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
-#: SMSBAT's repeats are not documented; the sandbox repeats until it is heard.
-_AGAIN = 0.5
+#: SMSBAT's repeats are not documented; the sandbox repeats until it is heard, in seconds from one to the other.
+_AGAIN, _LONGEST = 0.5, 4.0
 
 
 class Teller:
     """Tells a webhook address of each message's end, and on demand of anything. Use from one event loop."""
 
-    def __init__(self, ledger: Ledger, pace: float, hook: str | None) -> None:
+    def __init__(self, pace: float, hook: str | None) -> None:
         self.hook = hook
-        self._ledger = ledger
         self._pace = pace
         self._web: WebClient | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -40,9 +39,7 @@ class Teller:
 
     async def _tell_end(self, message_id: str, item: Item) -> None:
         await asyncio.sleep(2 * self._pace)
-        status = self._ledger.status(message_id)
-        word = status["deliverystatus"] if status else "delivered"
-        await self._until_heard({"messageId": message_id, "deliverystatus": word, "cost": 0.05})
+        await self._until_heard({"messageId": message_id, "deliverystatus": end_of(item), "cost": 0.05})
         if item["to"].startswith((SEEN, REPLIES)):
             told = {"msg_id": item.get("customerMessageId"), "status": "delivered", "type": "seen"}
             await self._until_heard(told, form=True)
@@ -51,8 +48,10 @@ class Teller:
             await self._until_heard({"idUuid": str(uuid.uuid4()), **words})
 
     async def _until_heard(self, told: Item, form: bool = False) -> None:
+        pause = _AGAIN
         while await self.tell(told, form) != 200:
-            await asyncio.sleep(_AGAIN)
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST, 2 * pause)
 
     async def tell(self, told: Item, form: bool = False) -> int:
         """Tell the webhook something; returns the status that it answered, 0 for none."""

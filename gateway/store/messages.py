@@ -29,6 +29,7 @@ from sqlalchemy import (
 
 from gateway.core.lifecycle import FINAL, Report, Status
 from gateway.core.messages import CREDENTIAL_OUTCOMES, Content, Message, Otp, Outcome, Receipt, State
+from gateway.points import Point, reach
 from gateway.store.admission import NO_TERMS, Admission, Terms
 from gateway.store.chunks import chunks
 from gateway.store.database import Database
@@ -144,6 +145,8 @@ class MessageStore:
         self._engine = database.engine
         self._writer = database.writer
         self._share = share
+        #: Messages taken over that no reading has brought yet; noted before the commit, whose answer may be lost.
+        self._unread: set[str] = set()
 
     async def accept(
         self,
@@ -202,10 +205,13 @@ class MessageStore:
 
         What no node has that is there, is this one's from now on.
         """
-        taken_over: frozenset[str] = frozenset()
         if await self._database.read(self._has_others, smsbat, now):
-            taken_over = await self._writer.run(lambda connection: self._take_over(connection, smsbat, now, limit))
+            reach(Point.LEFT_FOUND)
+            await self._writer.run(lambda connection: self._take_over(connection, smsbat, now, limit))
+            reach(Point.LEFT_TAKEN_OVER)
         found = await self._database.read(self._unsettled, smsbat, now, limit)
+        taken_over = frozenset(message.id for message in found.messages) & self._unread
+        self._unread -= taken_over
         return replace(found, taken_over=taken_over)
 
     @property
@@ -229,14 +235,14 @@ class MessageStore:
         with self._engine.connect() as connection:
             return connection.execute(select(messages.c.id).where(*due).limit(1)).first() is not None
 
-    def _take_over(self, connection: Connection, smsbat: str, now: int, limit: int) -> frozenset[str]:
-        """Make them this node's; returns which of them another one had. Two nodes do not wait for each other."""
+    def _take_over(self, connection: Connection, smsbat: str, now: int, limit: int) -> None:
+        """Make them this node's, and note which of them another one had. Two nodes do not wait for each other."""
         due = (_IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at <= now, self._is_nobodys)
         query = select(messages.c.id, messages.c.node).where(*due).order_by(messages.c.id).limit(limit)
         rows = connection.execute(query.with_for_update(skip_locked=True)).all()
+        self._unread.update(row.id for row in rows if row.node is not None)
         for some in chunks(row.id for row in rows):
             connection.execute(update(messages).where(messages.c.id.in_(some)).values(node=self._share.id))
-        return frozenset(row.id for row in rows if row.node is not None)
 
     async def next_due(self, smsbat: str, now: int) -> int | None:
         """When the first of the messages held until after ``now`` is due."""

@@ -18,7 +18,9 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from gateway.errors import RowRefused, StoreUnavailable
 from gateway.metrics import COMMIT_WRITES, COMMITS
+from gateway.points import Point, reach
 from gateway.store.bulk import Bulk, Rows, Statement
+from gateway.store.commit import transaction
 
 Result = TypeVar("Result")
 #: Errors that speak of one row, not of the database: the rest of the group is written without it.
@@ -97,9 +99,11 @@ class GroupCommitWriter:
         return group
 
     def _commit(self, group: _Group, tries: int = 1) -> None:
+        reach(Point.WRITES_TAKEN)
         try:
-            with COMMITS.time(), self._engine.begin() as connection:
+            with COMMITS.time(), transaction(self._engine) as connection:
                 self._execute(connection, group)
+                reach(Point.IN_TRANSACTION)
         except _ROW_ERRORS as error:
             self._commit_apart(group, error, tries)
         except (SQLAlchemyError, OSError) as error:
@@ -110,6 +114,7 @@ class GroupCommitWriter:
         except Exception as error:  # noqa: BLE001 a driver may refuse a value in its own way; the thread must live on
             self._commit_apart(group, error, tries)
         else:
+            reach(Point.COMMITTED)
             self._resolve(group, None)
 
     def _commit_apart(self, group: _Group, error: Exception, tries: int) -> None:

@@ -55,12 +55,17 @@ async def _client(address: Address, phones: Iterator[str], books: Books) -> None
         writer.close()
 
 
-async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, phone: str, books: Books) -> None:
-    started = time.monotonic()
-    writer.write(post(urlencoded(signed(phone=phone, txt=f"message to {phone}"))))
+async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, raw: bytes) -> bytes:
+    """Send one request, and read the body of its answer."""
+    writer.write(raw)
     head = await reader.readuntil(b"\r\n\r\n")
     length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-    body = await reader.readexactly(length)
+    return await reader.readexactly(length)
+
+
+async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, phone: str, books: Books) -> None:
+    started = time.monotonic()
+    body = await asked(reader, writer, post(urlencoded(signed(phone=phone, txt=f"message to {phone}"))))
     books.longest = max(books.longest, time.monotonic() - started)
     if ACCEPTED in body:
         books.accepted.append(phone)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -81,9 +82,17 @@ class GatewayProcess:
         self._process.kill()
         self._process.wait()
 
-    def terminate(self) -> int:
+    def ask_to_stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
+
+    def terminate(self) -> int:
+        self.ask_to_stop()
         return self._process.wait(30)
+
+    def limit_files(self, size: int | None) -> None:
+        """Let it write no file beyond so many bytes, as if the disk were full; ``None`` lifts that."""
+        hard = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (hard if size is None else size, hard))
 
 
 @contextlib.contextmanager

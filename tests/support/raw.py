@@ -115,7 +115,8 @@ def exchange(address: Address, raw: bytes) -> Response:
 
 def signed(secret: str = "4Ab2ln4FEa32", /, **parameters: Any) -> list[tuple[str, str]]:
     """Parameters of a Messagio request with the right signature; ``from_`` stands for ``from``, lists repeat."""
-    pairs = [("user", "onvUser"), ("from", "Sender")] if "from_" not in parameters else [("user", "onvUser")]
+    pairs = [("user", "onvUser"), ("from", "Sender")]
+    pairs = [(name, value) for name, value in pairs if not {name, f"{name}_"} & parameters.keys()]
     for name, value in parameters.items():
         pairs += [(name.rstrip("_"), str(each)) for each in (value if isinstance(value, list) else [value])]
     chosen = {name: [value for key, value in pairs if key == name] for name in ("user", "from", "phone", "txt")}

@@ -1,0 +1,152 @@
+"""What clients, SMSBAT and the partner wrote down, and what it comes to."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs
+
+import orjson
+
+from benchmarks.ledger.places import Place
+
+#: Seconds after SMSBAT's answer within which it may not have reached the database when the process is killed.
+WRITING_DOWN = 1.0
+#: Most messages in one call, as the gateway is set up.
+CALL = 1000
+
+
+@dataclass(slots=True)
+class Call:
+    """One call that SMSBAT took, from one life of a node; ``answered`` is when its answer was given to the network."""
+
+    life: int
+    answered: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """A process that was killed: in which life, when, and where; ``None`` for a random moment."""
+
+    life: int
+    at: float
+    place: Place | None
+
+
+@dataclass(slots=True)
+class Doubles:
+    """Messages that SMSBAT got again. ``unanswered``: the kill came while the call had no answer. ``unwritten``: the
+    answer was there, and not on disk yet. ``outside``: neither."""
+
+    unanswered: int = 0
+    unwritten: int = 0
+    outside: int = 0
+    by_kill: Counter[Kill] = field(default_factory=Counter)
+
+    @property
+    def most(self) -> int:
+        """The most that followed from one kill."""
+        return max(self.by_kill.values(), default=0)
+
+
+@dataclass(slots=True)
+class Books:
+    """Moments are of the machine's monotonic clock."""
+
+    #: By phone, of requests answered with code 0: the message's id, where the answer has it.
+    accepted: dict[str, str | None] = field(default_factory=dict)
+    #: Phones of requests answered with an error.
+    refused: set[str] = field(default_factory=set)
+    #: By id, of accepted messages whose partner wants to know: what it is to be told.
+    owed: dict[str, str] = field(default_factory=dict)
+    #: Names of accepted bulk requests whose end is to be told.
+    bulks: set[str] = field(default_factory=set)
+    unknown: int = 0
+    kills: list[Kill] = field(default_factory=list)
+    calls: defaultdict[str, list[Call]] = field(default_factory=lambda: defaultdict(list))
+    ids: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    largest_call: int = 0
+    told: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    tellings: int = 0
+
+    # Writing
+
+    def took(self, life: int, body: bytes) -> Call:
+        """SMSBAT took a call."""
+        call, items = Call(life), orjson.loads(body)["messages"]
+        self.largest_call = max(self.largest_call, len(items))
+        for item in items:
+            self.calls[item["customerMessageId"]].append(call)
+            self.ids[item["to"]].add(item["customerMessageId"])
+        return call
+
+    def was_told(self, body: str) -> None:
+        """The partner's script was told of a message, or of a bulk request."""
+        self.tellings += 1
+        if body.startswith("["):
+            for mailing in orjson.loads(body):
+                self.told[mailing["name"]].add("ended")
+            return
+        fields = {name: values[0] for name, values in parse_qs(body).items()}
+        self.told[fields["msg_id"]].add(fields["status"])
+
+    # Comparing
+
+    @property
+    def lost(self) -> set[str]:
+        """Phones of accepted messages that SMSBAT never got."""
+        return self.accepted.keys() - self.ids.keys()
+
+    @property
+    def untold(self) -> set[str]:
+        """Ids of accepted messages, and names of bulk requests, whose end never reached the partner."""
+        untold = {each for each, status in self.owed.items() if status not in self.told.get(each, ())}
+        return untold | {name for name in self.bulks if name not in self.told}
+
+    @property
+    def refused_and_sent(self) -> set[str]:
+        """Phones whose clients were refused, and would send again."""
+        return self.refused & self.ids.keys()
+
+    @property
+    def under_two_ids(self) -> set[str]:
+        """Phones whose message went out under several ids, or another than the client was told."""
+        several = {phone for phone, ids in self.ids.items() if len(ids) > 1}
+        return several | {p for p, told in self.accepted.items() if told and self.ids.get(p, {told}) != {told}}
+
+    def doubles(self) -> Doubles:
+        """What SMSBAT got more than once, and why.
+
+        Of a message's calls all but one must be open at the kill of their life. Their order says nothing: what a
+        killed process wrote can be read after what the next one wrote.
+        """
+        found = Doubles()
+        for calls in self.calls.values():
+            why = [(call, kill) for call in calls if (kill := self._why(call))][: len(calls) - 1]
+            found.outside += len(calls) - 1 - len(why)
+            for call, kill in why:
+                found.by_kill[kill] += 1
+                unanswered = call.answered is None or call.answered >= kill.at
+                found.unanswered += unanswered
+                found.unwritten += not unanswered
+        return found
+
+    def _why(self, call: Call) -> Kill | None:
+        """The first kill of the life that made a call, while that had no answer or was not written down."""
+        since = float("inf") if call.answered is None else call.answered + WRITING_DOWN
+        return next((each for each in self.kills if each.life == call.life and each.at <= since), None)
+
+
+def faults(books: Books, missed: Sequence[Place]) -> list[str]:
+    """What must not be, in words; nothing when all is well."""
+    doubles = books.doubles()
+    found = {
+        "accepted messages lost": len(books.lost),
+        "final reports lost": len(books.untold),
+        "refused messages sent": len(books.refused_and_sent),
+        "messages under two ids": len(books.under_two_ids),
+        "doubles outside of the window": doubles.outside,
+        f"doubles beyond one call's {CALL} after one kill": max(0, doubles.most - CALL),
+    }
+    return [*(f"{count} {what}" for what, count in found.items() if count), *(f"never hit: {each}" for each in missed)]
