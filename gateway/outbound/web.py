@@ -67,6 +67,8 @@ class WebClient:
     async def _answer(
         self, method: str, url: httpx.URL, private: bool, headers: Mapping[str, str], content: bytes | None
     ) -> WebAnswer:
+        if url.scheme not in ("http", "https") or not url.host:
+            raise httpx.UnsupportedProtocol("no web address")
         bare = url.copy_with(userinfo=None) if url.userinfo else url
         request = httpx.Request(method, bare, headers={**_HEADERS, **headers}, content=content, extensions=_EXTENSIONS)
         if url.userinfo:
