@@ -45,7 +45,7 @@ STOP_TIMEOUT = 10.0
 RETRY_DELAY = 1.0
 #: Seconds between the beginnings of calls that are in flight together: what a call costs by itself is more than what
 #: dozens of messages add to it, and this is short beside the time that a call takes.
-SPACING = 0.005
+SPACING = 0.01
 #: Seconds after which the clock is asked again whether held messages are due.
 LONGEST_ALARM = 60.0
 _BUSY_CALLS = 4

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -26,6 +27,9 @@ Result = TypeVar("Result")
 #: Errors that speak of one row, not of the database: the rest of the group is written without it.
 _ROW_ERRORS = (IntegrityError, DataError)
 _TRIES = 3
+#: Writes in a group after which the next one is given so many seconds to gather: while many come, a commit costs more
+#: than dozens of rows add to it, and whoever waits for it waits for the event loop anyway.
+_MANY, _GATHER = 8, 0.004
 
 
 @dataclass(slots=True)
@@ -83,6 +87,8 @@ class GroupCommitWriter:
         while (group := self._take()) is not None:
             COMMIT_WRITES.observe(len(group))
             self._commit(group)
+            if len(group) >= _MANY:
+                time.sleep(_GATHER)
 
     def _take(self) -> _Group | None:
         """All writes that wait, at least one; ``None`` at the end. An end mark behind others is put back."""
