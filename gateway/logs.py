@@ -7,6 +7,7 @@ import atexit
 import contextlib
 import logging
 import sys
+import threading
 from collections import deque
 from datetime import UTC, datetime
 from typing import IO, Any, BinaryIO, TextIO, cast
@@ -26,6 +27,7 @@ class LineBuffer:
         self._file = file
         self._lines: deque[bytes] = deque()
         self._promised: asyncio.AbstractEventLoop | None = None
+        self._writing = threading.Lock()
 
     def write(self, line: bytes) -> None:
         """Keep a line until ``flush``. Any thread may call it."""
@@ -45,12 +47,11 @@ class LineBuffer:
     def write_out(self) -> None:
         """Write what is kept."""
         self._promised = None
-        lines = []
-        while self._lines:
-            lines.append(self._lines.popleft())
-        if lines:
-            self._file.write(b"".join(lines))
-            self._file.flush()
+        with self._writing:
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            if lines:
+                self._file.write(b"".join(lines))
+                self._file.flush()
 
 
 #: Most ids of messages in one line.

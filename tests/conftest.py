@@ -45,6 +45,7 @@ class Setup:
 
     address: Address
     sandbox: RunningSandbox
+    database: Path
 
     def exchange(self, raw: bytes) -> Response:
         return exchange(self.address, raw)
@@ -61,4 +62,4 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     with running_sandbox(limited=False) as sandbox:
         folder = tmp_path_factory.mktemp("gateway")
         with running_gateway(folder, sandbox.url, smsby={}) as address:
-            yield Setup(address, sandbox)
+            yield Setup(address, sandbox, folder / "gateway.db")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
+import time
 from pathlib import Path
 from urllib.parse import quote_plus
 
@@ -186,6 +187,21 @@ def test_a_client_that_ends_its_side_still_gets_its_answer(setup: Setup) -> None
             connection.write(raw)
             connection.end()
             assert connection.read().text == OK
+            assert connection.at_end()
+
+
+@pytest.mark.parametrize("milliseconds", [0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.6])
+def test_it_may_end_its_side_at_any_moment(setup: Setup, milliseconds: float) -> None:
+    """Also between the answer's being known and its being written; refusals are known soonest."""
+    refused = post(urlencoded([("user", "x")]))
+    for _ in range(25):
+        with Connection(setup.address) as connection:
+            connection.write(refused)
+            until = time.perf_counter() + milliseconds / 1000
+            while time.perf_counter() < until:
+                pass
+            connection.end()
+            assert connection.read().status == 200
             assert connection.at_end()
 
 

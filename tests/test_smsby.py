@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sqlite3
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -325,6 +327,10 @@ def test_a_picture_in_the_request(setup: Setup) -> None:
     assert response.json["status"] == "OK", response.text
     with urllib.request.urlopen(setup.received("375290000091")["messageData"]["img"]) as fetched:
         assert fetched.read() == b"\xff\xd8\xff-second"
+    shown = "SELECT needed_until = expires_at FROM messages JOIN media ON content LIKE '%' || media.id || '%'"
+    with contextlib.closing(sqlite3.connect(setup.database)) as connection:
+        found = connection.execute(f"{shown} WHERE digits = '375290000091'").fetchall()
+    assert found == [(1,)], "the picture is kept for as long as its message may be shown"
 
 
 def test_rows_with_gaps_and_faults_spoil_no_others(setup: Setup) -> None:

@@ -27,7 +27,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         folder = tmp_path_factory.mktemp("smsby")
         with running_gateway(folder, sandbox.url, reports={"hook": HOOK}, smsby={}) as address:
             sandbox.tell_hook(address, HOOK)
-            yield Setup(address, sandbox)
+            yield Setup(address, sandbox, folder / "gateway.db")
 
 
 def stage(setup: Setup, mailing: int) -> list[str]:

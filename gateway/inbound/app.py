@@ -11,7 +11,6 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache
 from typing import Any, Protocol
 
 import structlog
@@ -40,8 +39,6 @@ log = structlog.get_logger("gateway.inbound")
 
 #: Requests that begin in one turn of the event loop: a few milliseconds' work.
 _AT_ONCE = 32
-#: Hosts and paths whose dialect is remembered: they can be made up without end.
-_MOST_PLACES = 1000
 #: A parameter's name; with as many digits as a code or a phone has it may be something else.
 _NAME = re.compile(rb"(?!.*[0-9]{3})[A-Za-z_][A-Za-z0-9_\[\]-]{0,39}")
 
@@ -66,7 +63,6 @@ class LegacyApp:
         self._observe = observer
         self._ids = MessageIds(os.urandom)
         self._turns = Turns(_AT_ONCE)
-        self._dialect_at = lru_cache(_MOST_PLACES)(plan.dialect_at)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -75,7 +71,7 @@ class LegacyApp:
             await self._turns.wait()
         headers = dict(scope["headers"])
         host = host_name(headers.get(b"host", b""))
-        exchange = Exchange(self._dialect_at(host, scope["path"]))
+        exchange = Exchange(self._plan.dialect_at(host, scope["path"]))
         body = Body(receive, headers)
         try:
             answer = await self._answer(exchange, scope, host, body)

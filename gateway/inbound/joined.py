@@ -18,22 +18,23 @@ class JoinedWrites:
     def write(self, data: bytes) -> None:
         """Write at the end of this turn."""
         if not self._pieces:
-            self._loop.call_soon(self._write_out)
+            self._loop.call_soon(self.flush)
         self._pieces.append(data)
 
-    def _write_out(self) -> None:
+    def flush(self) -> None:
+        """Write what is kept at once: whoever lets the loop close the transport by itself must see to it."""
         if self._pieces:
             pieces, self._pieces = self._pieces, []
             self._transport.write(b"".join(pieces))
 
     def write_eof(self) -> None:
         """End our side, behind what was written."""
-        self._write_out()
+        self.flush()
         self._transport.write_eof()
 
     def close(self) -> None:
         """Close, behind what was written."""
-        self._write_out()
+        self.flush()
         self._transport.close()
 
     def abort(self) -> None:

@@ -70,7 +70,8 @@ class _LegacyProtocol(HttpToolsProtocol):
     # Cutting the stream into messages
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast("asyncio.Transport", JoinedWrites(transport, self.loop)))
+        self._joined = JoinedWrites(transport, self.loop)
+        super().connection_made(cast("asyncio.Transport", self._joined))
         # Nothing was asked yet, and nobody is owed an answer.
         self._silence = self.loop.call_later(STALLED, transport.close)
 
@@ -170,6 +171,7 @@ class _LegacyProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """A client may end its side once it has sent its request, and still waits for the answer."""
+        self._joined.flush()
         if self.transport.get_extra_info("sslcontext") is not None:
             return False  # under TLS there is no ending of one side alone
         answer_due = self.cycle is not None and not self.cycle.response_complete

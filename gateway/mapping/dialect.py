@@ -19,6 +19,7 @@ from gateway.mapping.callbacks import CallbackPlan
 from gateway.mapping.conversions import Means, Reading
 from gateway.mapping.functions import Evaluate
 from gateway.mapping.parameters import ParameterCheck
+from gateway.mapping.remembered import Remembered
 from gateway.mapping.schema.dialect import DialectFile
 from gateway.mapping.source import Origin, Source
 from gateway.mapping.values import Holds, Value
@@ -28,8 +29,6 @@ _NO_FIELDS = Fields({})
 _SLASHES = re.compile(r"/{2,}")
 #: Operations after which a client asks what became of messages.
 _ASKING = frozenset({"status", "deliveries", "bulk_status"})
-#: Request lines that are remembered: hosts and paths can be made up without end.
-_MOST_ROUTES = 1000
 
 
 def lenient_path(path: str) -> str:
@@ -117,7 +116,7 @@ class DialectPlan:
     #: Names that trees refer to, by the endpoint's place in the file, ``None`` for the dialect itself.
     used: frozenset[tuple[int | None, str]]
     #: What request lines were found to mean: clients ask for the same few again and again.
-    routes: dict[tuple[str, str, str], list[EndpointPlan]] = field(default_factory=dict, compare=False)
+    routes: Remembered[list[EndpointPlan]] = field(default_factory=Remembered, compare=False)
 
     @property
     def name(self) -> str:
@@ -160,9 +159,7 @@ class DialectPlan:
         fitting = [plan for plan in here if not plan.methods or method in plan.methods]
         if not fitting:
             raise Refusal("method")
-        if len(self.routes) < _MOST_ROUTES:
-            self.routes[method, path, host] = fitting
-        return fitting
+        return self.routes.keep((method, path, host), fitting)
 
     def select(self, candidates: Sequence[EndpointPlan], fields: Fields) -> EndpointPlan:
         """The first candidate whose guard holds. Raises ``Refusal`` when none does."""

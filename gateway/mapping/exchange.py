@@ -63,7 +63,7 @@ class Exchange:
     @property
     def pictures(self) -> list[str]:
         """The ids of uploaded pictures that the request shows: those that it names, and those in it."""
-        if not self.dialect.media:
+        if not (self.dialect.media or self.dialect.file_limits):
             return []
         named = [each for name in self.dialect.media for each in self.fields.all(name)] if self.fields else []
         ids = [each.decode() for each in named if IMAGE_ID.fullmatch(each)]

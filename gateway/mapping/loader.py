@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from gateway.mapping.coverage import uncovered
 from gateway.mapping.dialect import DialectPlan, Place
 from gateway.mapping.dialect_compiler import compile_dialect
 from gateway.mapping.examples import failed_examples
+from gateway.mapping.remembered import Remembered
 from gateway.mapping.schema import MappingFile
 from gateway.mapping.schema.accounts import AccountsFile
 from gateway.mapping.schema.dialect import DialectFile
@@ -43,6 +44,7 @@ class Plan:
     #: The most exact first.
     places: tuple[tuple[Place, DialectPlan], ...]
     fallback: DialectPlan
+    found: Remembered[DialectPlan] = field(default_factory=Remembered, compare=False)
 
     @classmethod
     def of(cls, dialects: Mapping[str, DialectPlan], upstream: UpstreamPlan, accounts: Accounts) -> Plan:
@@ -59,7 +61,11 @@ class Plan:
 
         Where no dialect is, one that sends refuses in its own form all the same: the one whose places are widest.
         """
-        return next((plan for place, plan in self.places if place.holds(host, path)), self.fallback)
+        known = self.found.get((host, path))
+        if known is not None:
+            return known
+        found = next((plan for place, plan in self.places if place.holds(host, path)), self.fallback)
+        return self.found.keep((host, path), found)
 
 
 def gets_pictures(dialects: Iterable[DialectPlan], accounts: Accounts) -> bool:

@@ -11,16 +11,19 @@ class Alarm:
 
     def __init__(self, ring: Callable[[], None]) -> None:
         self._ring = ring
-        self._handle: asyncio.TimerHandle | None = None
+        self._handle: asyncio.Handle | None = None
+        #: By the loop's clock. Kept here: uvloop has no time to tell of a timer that is due within half a millisecond.
+        self._at = 0.0
 
     def ring_after(self, seconds: float) -> None:
         """Ring in so many seconds, if it does not before."""
         loop = asyncio.get_running_loop()
+        at = loop.time() + seconds
         if self._handle is not None:
-            if self._handle.when() <= loop.time() + seconds:
+            if self._at <= at:
                 return
             self._handle.cancel()
-        self._handle = loop.call_later(seconds, self._rung)
+        self._handle, self._at = loop.call_later(seconds, self._rung), at
 
     def stop(self) -> None:
         """Do not ring any more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -57,7 +58,8 @@ class SmsbatClient:
         self._extensions = {"timeout": httpx.Timeout(settings.timeout, connect=CONNECT_TIMEOUT).as_dict()}
         # httpx's own transport takes several times as long for each call, and longer the more calls wait. What its
         # client does besides, redirects, cookies, authentication, has no place here, and takes as long again.
-        self._transport = AiohttpTransport(client=lambda: _session(connections))
+        context = httpx.create_ssl_context()
+        self._transport = AiohttpTransport(verify=context, client=lambda: _session(connections, context))
 
     async def submit(self, body: bytes) -> Answered | NoAnswer:
         """POST one call's body."""
@@ -87,6 +89,6 @@ class SmsbatClient:
         await self._transport.aclose()
 
 
-def _session(connections: int) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=_KEEPALIVE, ssl=httpx.create_ssl_context())
+def _session(connections: int, context: ssl.SSLContext) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=_KEEPALIVE, ssl=context)
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())

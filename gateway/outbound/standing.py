@@ -36,12 +36,12 @@ async def keep_standing(node: Node, works: SharedWorks, senders: Mapping[str, Se
 
 
 async def _stand(node: Node, works: SharedWorks, senders: Mapping[str, Sender]) -> None:
+    tell_tallies()
     before = node.alive
     if not await node.beat():
         await _start_over(node, works, senders)
     await works.look()
     NODES.set(len(node.alive))
-    tell_tallies()
     for sender in senders.values():
         sender.tell()
         sender.share(len(node.alive))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +50,8 @@ class WebClient:
     """Makes requests to addresses that may be private, or not; one instance for all partners."""
 
     def __init__(self) -> None:
-        self._transports = {private: _transport(private) for private in (False, True)}
+        context = httpx.create_ssl_context()
+        self._transports = {private: _transport(private, context) for private in (False, True)}
 
     async def send(
         self, method: str, url: str, private: bool, content_type: str | None = None, content: bytes | None = None
@@ -98,20 +100,20 @@ async def _drain(response: httpx.Response) -> None:
                     return
 
 
-def _transport(private: bool) -> AiohttpTransport:
+def _transport(private: bool, context: ssl.SSLContext) -> AiohttpTransport:
     """Httpx's transport by itself: what its client does besides has no place here, and takes as long again."""
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             limit=0,
-            ssl=httpx.create_ssl_context(),
+            ssl=context,
             keepalive_timeout=_KEEPALIVE,
             socket_factory=lambda address: _guarded_socket(address, private),
         )
         # PHP scripts have been seen to print notices into their headers. No cookies: one session serves many partners.
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), max_field_size=_READ)
 
-    return AiohttpTransport(client=session)
+    return AiohttpTransport(verify=context, client=session)
 
 
 def _guarded_socket(address: Any, private: bool) -> socket.socket:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import uvloop
+
 from gateway.app import Doors, gateway
 from gateway.errors import ConfigurationError
 from gateway.listener import bind
@@ -40,7 +42,7 @@ class Background:
     """An event loop in a thread, on which asynchronous servers run."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
