@@ -242,10 +242,11 @@ class Sender:
     async def _refill(self) -> None:
         """Read back what stayed on disk. A store in trouble is asked again later."""
         self._backlog.begin_refill()
-        found, node = _NOTHING_READ, self._store.node
+        # One moment for both: what becomes due in between would be neither read nor expected.
+        found, node, now = _NOTHING_READ, self._store.node, now_ms()
         try:
-            found = await self._store.unsettled(self.name, now_ms(), self._backlog.room)
-            self._expect(await self._store.next_due(self.name, now_ms()))
+            found = await self._store.unsettled(self.name, now, self._backlog.room)
+            self._expect(await self._store.next_due(self.name, now))
         except StoreUnavailable as error:
             log.error("what waits on disk can't be read yet", smsbat=self.name, error=str(error))
             self._wake_after(RETRY_DELAY)
