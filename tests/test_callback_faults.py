@@ -49,7 +49,7 @@ from tests.support.servers import (
 
 HOOK = "hook-of-the-tests-0123"
 #: A long run asks for more; in the suite a few must do.
-KILLS = int(os.environ.get("GATEWAY_TEST_KILLS", "4"))
+KILLS = int(os.environ.get("GATEWAY_TEST_KILLS", "2"))
 
 
 def target(name: str, url: str, words: CallbackFormat) -> CallbackTarget:
