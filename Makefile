@@ -10,7 +10,7 @@ run: $(VENV)/run.stamp
 	$(BIN)/smsbat-gateway demo $(ARGS)
 
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest -n 4 --dist worksteal $(ARGS)
+	$(BIN)/pytest -n 5 --dist worksteal $(ARGS)
 
 # The long form of the crash test: the gateway is killed a hundred times while reports go out.
 kills: $(VENV)/dev.stamp

@@ -39,22 +39,30 @@ class Body:
             raise Refusal("size")
         size = 0
         while self.left_unread and size <= DRAINED:
-            event = await self._receive()
-            if event["type"] == "http.disconnect":
-                raise ClientGone
-            chunk: bytes = event.get("body", b"")
+            chunk = await self._next()
             size += len(chunk)
-            self.left_unread = event.get("more_body", False)
             if size <= limit:
                 yield chunk
         if size > limit:
             raise Refusal("size")
 
+    async def _next(self) -> bytes:
+        event = await self._receive()
+        if event["type"] == "http.disconnect":
+            raise ClientGone
+        self.left_unread = event.get("more_body", False)
+        chunk: bytes = event.get("body", b"")
+        return chunk
+
     async def read(self, limit: int) -> bytes:
         """All of it. Raises ``Refusal`` for one over ``limit`` and ``ClientGone``."""
-        if not self.left_unread:
-            return b""
-        return b"".join([chunk async for chunk in self.chunks(limit)])
+        if not 0 < self._announced <= limit:
+            return b"".join([chunk async for chunk in self.chunks(limit)])
+        # As long as it was announced to be: the parser sees to that.
+        pieces = []
+        while self.left_unread:
+            pieces.append(await self._next())
+        return b"".join(pieces)
 
     async def drain(self) -> None:
         """Let a client that is refused for its request line finish sending, so that it reads why."""

@@ -56,8 +56,10 @@ class Answers:
 
     def give(self, scope: Scope, fields: Fields) -> Answer:
         """The answer for what is in ``scope``."""
-        chosen = next(each for each in self.alternatives if each.holds(scope, fields))
-        return chosen.render(scope)
+        for each in self.alternatives[:-1]:
+            if each.holds(scope, fields):
+                return each.render(scope)
+        return self.alternatives[-1].render(scope)
 
 
 def compile_answers(

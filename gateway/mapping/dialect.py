@@ -178,13 +178,15 @@ class DialectPlan:
         reading = Reading(fields, charset.default if charset else "utf-8", means, values)
         if self.file.checks == "required-first":
             self._check_all_there(endpoint, reading)
+        names_codec, sent = charset.parameter if charset else None, fields.values
         for parameter in endpoint.parameters:
-            if parameter.never_required and parameter.raw not in fields.values:
-                values[parameter.name] = parameter.default
+            name = parameter.name
+            if parameter.never_required and parameter.raw not in sent:
+                values[name] = parameter.default
                 continue
             parameter.put(reading)
-            if charset and parameter.name == charset.parameter and values[parameter.name] is not None:
-                reading.codec = values[parameter.name]
+            if name == names_codec and values[name] is not None:
+                reading.codec = values[name]
 
     @staticmethod
     def _check_all_there(endpoint: EndpointPlan, reading: Reading) -> None:

@@ -19,7 +19,7 @@ class Verdicts:
         self._complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.awaited = True
         self._writing = 0
-        self._written = asyncio.Event()
+        self._written: asyncio.Event | None = None
         self._receipts: dict[str, Receipt | None] = dict.fromkeys(ids)
         self._missing = len(self._receipts)
         #: What SMSBAT said last of a message it has not settled; answered when the wait ends with a refusal.
@@ -54,7 +54,8 @@ class Verdicts:
     def writing(self, began: bool) -> None:
         """A refusal is being written down, or no longer is."""
         self._writing += 1 if began else -1
-        self._written.set()
+        if self._written is not None:
+            self._written.set()
 
     async def give_up(self) -> None:
         """Stop waiting; but a refusal that is being written down right now is worth its moment.
@@ -62,7 +63,7 @@ class Verdicts:
         Told success while the refusal reaches the disk, the client would never learn of it.
         """
         while self._writing and not self.known:
-            self._written.clear()
+            self._written = asyncio.Event()
             await self._written.wait()
         self.awaited = self.known
 

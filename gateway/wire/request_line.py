@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 
 _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) +(\S.*?) (HTTP/\d\.\d\r?\n)", re.DOTALL)
+#: As nearly all of them are, with nothing to repair.
+_PLAIN = re.compile(rb"[A-Z]+ /[!-~]* HTTP/1\.[01]\r\n")
 #: The same of a head that may be cut off anywhere: method and what there is of an address.
 _BEGINNING = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ +(\S+)")
 _TO_ESCAPE = re.compile(rb"[ \x80-\xff]+")
@@ -55,6 +57,8 @@ def repair(line: bytes) -> bytes:
     A target that does not begin with ``/`` gets one. A line of any other shape, or with control characters, comes back
     unchanged.
     """
+    if _PLAIN.fullmatch(line):
+        return line
     match = _LINE.fullmatch(line)
     if match is None or _CONTROL.search(match[2]):
         return line

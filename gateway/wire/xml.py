@@ -39,14 +39,20 @@ def _element(lines: list[str], name: str, node: Any, indent: str) -> None:
 
 
 def _nested(lines: list[str], name: str, node: Mapping[str, Any], indent: str) -> None:
-    attributes = "".join(f' {key[1:]}="{_escape(node[key], _ATTRIBUTE)}"' for key in node if key[0] == "@")
-    children = [key for key in node if key[0] not in "@#"]
+    attributes, text, children = "", "", []
+    for key, value in node.items():
+        if key[0] == "@":
+            attributes += f' {key[1:]}="{_escape(value, _ATTRIBUTE)}"'
+        elif key[0] == "#":
+            text = value
+        else:
+            children.append((key, value))
     if not children:
-        lines.append(f"{indent}<{name}{attributes}>{_escape(node.get('#text', ''), _TEXT)}</{name}>")
+        lines.append(f"{indent}<{name}{attributes}>{_escape(text, _TEXT)}</{name}>")
         return
     lines.append(f"{indent}<{name}{attributes}>")
-    for key in children:
-        _element(lines, key, node[key], indent + "  ")
+    for key, value in children:
+        _element(lines, key, value, indent + "  ")
     lines.append(f"{indent}</{name}>")
 
 
