@@ -16,7 +16,7 @@ test: $(VENV)/dev.stamp
 kills: $(VENV)/dev.stamp
 	GATEWAY_TEST_KILLS=100 $(BIN)/pytest -s tests/test_callback_faults.py -k kills $(ARGS)
 
-# The books of clients, SMSBAT and partner after more than 500 kills: some 20 minutes. docs/ledger.md says how to read it.
+# The books of clients, SMSBAT and partner after more than 500 kills: some 15 minutes. docs/ledger.md says how to read it.
 ledger: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks.ledger $(ARGS)
 
