@@ -193,6 +193,8 @@ def test_missing_files_are_told(tmp_path: Path) -> None:
         '{url: "http://x", key:hunter2secret}',
         "key: 'hunter2secret",
         "key: hunter2secret: x",
+        # Every call would fail with it.
+        '{url: "https://login:hunter2secret@x/bat", key: "${KEY}"}',
         "key: hunter2secret\n    key: hunter2secret",
         "[hunter2secret]",
         "hunter2secret",

@@ -35,7 +35,10 @@ class Login(Section):
 class Credential(Section):
     """One SMSBAT login: address, authentication and call limits."""
 
-    url: str = Field(pattern=r"^https?://", description="Base address, given by SMSBAT's manager.")
+    url: str = Field(
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        description="Base address, given by SMSBAT's manager; no login in it.",
+    )
     key: str | None = Field(None, description="API key, as a secret reference.")
     key_in: Literal["header", "password"] = Field(
         "header", description="Key in `X-Authorization-Key`, or as the password of Basic login `@`."
