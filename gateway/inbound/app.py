@@ -67,7 +67,7 @@ class LegacyApp:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one request."""
         started = time.perf_counter()
-        if not self._turns.is_free():
+        if not self._turns.begin():
             await self._turns.wait()
         headers = dict(scope["headers"])
         host = host_name(headers.get(b"host", b""))

@@ -19,11 +19,9 @@ class Turns:
         self._next_is_coming = False
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    def is_free(self) -> bool:
-        """Whether one more may begin in this turn; it has then."""
-        if not self._next_is_coming:
-            self._next_is_coming = True
-            asyncio.get_running_loop().call_soon(self._next)
+    def begin(self) -> bool:
+        """Begin in this turn; false when as many have as may."""
+        self._expect_next()
         if self._left <= 0:
             return False
         self._left -= 1
@@ -35,6 +33,11 @@ class Turns:
         self._waiting.append(turn)
         await turn
 
+    def _expect_next(self) -> None:
+        if not self._next_is_coming:
+            self._next_is_coming = True
+            asyncio.get_running_loop().call_soon(self._next)
+
     def _next(self) -> None:
         self._left, self._next_is_coming = self._most, False
         while self._waiting and self._left > 0:
@@ -43,5 +46,4 @@ class Turns:
                 self._left -= 1
                 turn.set_result(None)
         if self._waiting:
-            self._next_is_coming = True
-            asyncio.get_running_loop().call_soon(self._next)
+            self._expect_next()

@@ -94,12 +94,7 @@ class _Worker:
     def __init__(self, target: CallbackTarget, common: _Common) -> None:
         self._target = target
         self._script = Script(target.account, target.dialect, target.by_request)
-        self._store = common.store
-        self._web = common.web
-        self._hosts = common.hosts
-        self._works = common.works
-        self._clock = common.clock
-        self._dice = common.dice
+        self._common = common
         self._slots = asyncio.Semaphore(PER_SCRIPT)
         self._stopping = False
         #: By message, what is held for it, oldest first; the first one is being sent.
@@ -130,7 +125,7 @@ class _Worker:
             self._changed.clear()
             try:
                 await self._take_what_is_due()
-                pause = LONGEST_PAUSE if self._works.alone else _AMONG_OTHERS
+                pause = LONGEST_PAUSE if self._common.works.alone else _AMONG_OTHERS
             except StoreUnavailable as error:
                 log.error("the outbox can't be read yet", account=self._target.account, error=str(error))
                 pause = _RETRY
@@ -147,14 +142,14 @@ class _Worker:
             return
 
     async def _take_what_is_due(self) -> None:
-        if not self._works.has(telling(self._script)):
+        if not self._common.works.has(telling(self._script)):
             return
         held, before = [each.id for chain in self._chains.values() for each in chain], frozenset(self._chains)
         room = HELD - len(held)
         self._full = room <= 0
         if self._full:
             return
-        due = await self._store.due(self._script, self._clock(), room, held)
+        due = await self._common.store.due(self._script, self._common.clock(), room, held)
         self._full = len(due) == room
         for callback in due:
             # Whose earlier one ended while this was read may have to wait for that: it is read again.
@@ -189,8 +184,8 @@ class _Worker:
 
     async def _deliver(self, callback: Callback) -> CallbackState:
         host = urlsplit(callback.url or self._target.url).netloc.rpartition("@")[2].lower()
-        async with self._slots, self._hosts[host]:
-            if self._stopping or not self._works.has(telling(self._script)):
+        async with self._slots, self._common.hosts[host]:
+            if self._stopping or not self._common.works.has(telling(self._script)):
                 return CallbackState.PENDING
             reach(Point.CALLBACK_LEAVES)
             began = time.monotonic()
@@ -203,7 +198,7 @@ class _Worker:
 
     async def _send(self, callback: Callback) -> WebAnswer | NoWebAnswer | None:
         """The answer, or ``None`` when the mapping files have no form for it any more."""
-        more = await self._store.details(callback)
+        more = await self._common.store.details(callback)
         # What is told of a bulk request may be long.
         known = {"zone": self._target.zone, **more}
         tell = self._target.format.body
@@ -212,7 +207,7 @@ class _Worker:
             return None
         method, url, posted = self._target.request(body, callback.url)
         content_type, content = (posted.content_type, posted.content) if posted else (None, None)
-        return await self._web.send(method, url, self._target.private, content_type, content)
+        return await self._common.web.send(method, url, self._target.private, content_type, content)
 
     async def _finish(self, callback: Callback, answer: WebAnswer | NoWebAnswer | None) -> CallbackState:
         state, due_at = self._judged(callback, answer)
@@ -231,13 +226,13 @@ class _Worker:
             await asyncio.sleep(_RETRY)
         reach(Point.CALLBACK_STRUCK_OFF)
         if state is CallbackState.PENDING:
-            delay = min(LONGEST_PAUSE, max(0.0, (due_at - self._clock()) / 1000))
+            delay = min(LONGEST_PAUSE, max(0.0, (due_at - self._common.clock()) / 1000))
             asyncio.get_running_loop().call_later(delay, self.wake)
         return state
 
     async def _written(self, callback: Callback, state: CallbackState, due_at: int, outcome: str) -> bool:
         try:
-            await self._store.finish(callback, state, due_at, outcome)
+            await self._common.store.finish(callback, state, due_at, outcome)
         except StoreUnavailable as error:
             log.error("the end of a callback can't be stored yet", callback=callback.id, error=str(error))
             return False
@@ -250,8 +245,8 @@ class _Worker:
             has_it = answer.status in _HAS_IT
             return CallbackState.DONE if has_it else CallbackState.REFUSED, callback.due_at
         asked = answer.retry_after if isinstance(answer, WebAnswer) else None
-        tries, now = callback.tries + 1, self._clock()
-        following = self._target.schedule.next_try(callback.event_at, now, tries, self._dice(), asked)
+        tries, now = callback.tries + 1, self._common.clock()
+        following = self._target.schedule.next_try(callback.event_at, now, tries, self._common.dice(), asked)
         if following is None:
             log.error("a callback is given up", account=callback.account, callback=callback.id, tries=tries)
             return CallbackState.DEAD, callback.due_at

@@ -12,20 +12,12 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from gateway.mapping.accounts import SmsbatLogin
-from gateway.outbound.web import retry_after
+from gateway.outbound.web import KEEPALIVE, PLAIN, answered, retry_after
 
 #: Seconds to get a connection; SMSBAT answers from nearby or not at all.
 CONNECT_TIMEOUT = 5.0
 
-#: Seconds that an idle connection is kept.
-_KEEPALIVE = 15.0
-_HEADERS = {
-    "Content-Type": "application/json",
-    "Accept": "application/json",
-    "Accept-Encoding": "identity",
-    "User-Agent": "smsbat-gateway",
-}
-
+_HEADERS = {"Content-Type": "application/json", "Accept": "application/json", **PLAIN}
 _NOT_WRITTEN = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
@@ -51,8 +43,8 @@ class SmsbatClient:
 
     def __init__(self, login: SmsbatLogin, path: str, connections: int) -> None:
         settings = login.settings
-        self._path = settings.url.rstrip("/") + path
-        self._url = httpx.URL(self._path)
+        self._address = settings.url.rstrip("/") + path
+        self._url = httpx.URL(self._address)
         self._patience = CONNECT_TIMEOUT + 2 * settings.timeout
         self._headers = httpx.Headers({**_HEADERS, **login.headers})
         self._extensions = {"timeout": httpx.Timeout(settings.timeout, connect=CONNECT_TIMEOUT).as_dict()}
@@ -67,18 +59,15 @@ class SmsbatClient:
 
     async def read(self, message_id: str) -> Answered | NoAnswer:
         """GET the status of a message by SMSBAT's id."""
-        return await self._call("GET", httpx.URL(self._path + quote(message_id, safe="")), None)
+        return await self._call("GET", httpx.URL(self._address + quote(message_id, safe="")), None)
 
     async def _call(self, method: str, url: httpx.URL, body: bytes | None) -> Answered | NoAnswer:
         request = httpx.Request(method, url, headers=self._headers, content=body, extensions=self._extensions)
         try:
             # The transport's own time-outs do not cover a peer that stops reading, or one that answers drop by drop.
             async with asyncio.timeout(self._patience):
-                response = await self._transport.handle_async_request(request)
-                try:
+                async with answered(self._transport, request) as response:
                     await response.aread()
-                finally:
-                    await response.aclose()
         except (httpx.HTTPError, aiohttp.ClientError, TimeoutError) as error:
             # The transport calls every lost connection a connect error; only its cause tells whether bytes went out.
             return NoAnswer(not isinstance(error.__cause__, _NOT_WRITTEN), type(error).__name__)
@@ -90,5 +79,5 @@ class SmsbatClient:
 
 
 def _session(connections: int, context: ssl.SSLContext) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=_KEEPALIVE, ssl=context)
+    connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEPALIVE, ssl=context)
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,12 @@ CONNECT_TIMEOUT = 10.0
 REQUEST_TIMEOUT = 30.0
 #: Bytes of an answer that are read, so that its connection can be used again; what it says is not looked at.
 _READ = 64 * 1024
-_KEEPALIVE = 15.0
+#: Seconds that an idle connection is kept.
+KEEPALIVE = 15.0
+#: Headers of every request: who asks, and that the answer is not to be packed.
+PLAIN = {"Accept-Encoding": "identity", "User-Agent": "smsbat-gateway"}
 _DRAIN_TIMEOUT = 2.0
 _EXTENSIONS = {"timeout": httpx.Timeout(REQUEST_TIMEOUT, connect=CONNECT_TIMEOUT).as_dict()}
-_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "smsbat-gateway"}
 
 
 class AddressRefused(OSError):
@@ -72,21 +74,30 @@ class WebClient:
         if url.scheme not in ("http", "https") or not url.host:
             raise httpx.UnsupportedProtocol("no web address")
         bare = url.copy_with(userinfo=None) if url.userinfo else url
-        request = httpx.Request(method, bare, headers={**_HEADERS, **headers}, content=content, extensions=_EXTENSIONS)
+        request = httpx.Request(
+            method, bare, headers={"Accept": "*/*", **PLAIN, **headers}, content=content, extensions=_EXTENSIONS
+        )
         if url.userinfo:
             # The transport refuses credentials inside an address; they go into a header.
             next(httpx.BasicAuth(url.username, url.password).sync_auth_flow(request))
-        response = await self._transports[private].handle_async_request(request)
-        try:
+        async with answered(self._transports[private], request) as response:
             await _drain(response)
-        finally:
-            await response.aclose()
-        return WebAnswer(response.status_code, retry_after(response.headers))
+            return WebAnswer(response.status_code, retry_after(response.headers))
 
     async def aclose(self) -> None:
         """Close the connections."""
         for transport in self._transports.values():
             await transport.aclose()
+
+
+@contextlib.asynccontextmanager
+async def answered(transport: AiohttpTransport, request: httpx.Request) -> AsyncIterator[httpx.Response]:
+    """The answer to a request, whose connection can be used again behind the block if the body was read."""
+    response = await transport.handle_async_request(request)
+    try:
+        yield response
+    finally:
+        await response.aclose()
 
 
 async def _drain(response: httpx.Response) -> None:
@@ -107,7 +118,7 @@ def _transport(private: bool, context: ssl.SSLContext) -> AiohttpTransport:
         connector = aiohttp.TCPConnector(
             limit=0,
             ssl=context,
-            keepalive_timeout=_KEEPALIVE,
+            keepalive_timeout=KEEPALIVE,
             socket_factory=lambda address: _guarded_socket(address, private),
         )
         # PHP scripts have been seen to print notices into their headers. No cookies: one session serves many partners.
