@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Executable, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.core.messages import Message, State
 from gateway.mapping.schema.accounts import RateSection
-from gateway.store.bulk import Rows
+from gateway.store.bulk import Rows, Statement, write_rows
 from gateway.store.chunks import chunks
 from gateway.store.media import extend_picture
 from gateway.store.tables import messages, rates, repeats
@@ -46,7 +46,7 @@ class Admission:
 
     submission: Sequence[Message]
     rows: Rows
-    insert: Executable
+    insert: Statement
     terms: Terms
     planned: Rows = ()
 
@@ -68,7 +68,7 @@ class Admission:
         if not self._within_rate(connection, len(fresh)):
             return None
         if fresh:
-            connection.execute(self.insert, [*[self.rows[i] for i in fresh], *self.planned])
+            write_rows(connection, self.insert, [*[self.rows[i] for i in fresh], *self.planned])
             self._remember_repeats(connection, {keys[i]: own[i] for i in fresh} if keys else {})
             self._keep_pictures(connection)
         return ids

@@ -18,21 +18,19 @@ Rows = Sequence[Mapping[str, Any]]
 Statement = Insert | Update
 
 
-class Bulk:
-    """Executes constant statements for many rows, on connections of one engine."""
+#: By statement and kind of database: what the driver is given.
+_compiled: dict[tuple[Statement, str], tuple[str, Callable[[Rows], list[Any]]]] = {}
 
-    def __init__(self) -> None:
-        self._known: dict[Statement, tuple[str, Callable[[Rows], list[Any]]]] = {}
 
-    def execute(self, connection: Connection, statement: Statement, rows: Rows) -> None:
-        """Write the rows; all of them have the same names."""
-        known = self._known.get(statement)
-        if known is None:
-            compiled = statement.compile(dialect=connection.dialect, column_keys=[*rows[0]])
-            assert isinstance(compiled, SQLCompiler)
-            known = self._known[statement] = (str(compiled), _parameters(compiled, frozenset(rows[0])))
-        sql, parameters = known
-        connection.exec_driver_sql(sql, parameters(rows))
+def write_rows(connection: Connection, statement: Statement, rows: Rows) -> None:
+    """Execute a constant statement for all rows, which have the same names each time."""
+    key = (statement, connection.dialect.name)
+    if key not in _compiled:
+        compiled = statement.compile(dialect=connection.dialect, column_keys=[*rows[0]])
+        assert isinstance(compiled, SQLCompiler)
+        _compiled[key] = (str(compiled), _parameters(compiled, frozenset(rows[0])))
+    sql, parameters = _compiled[key]
+    connection.exec_driver_sql(sql, parameters(rows))
 
 
 def _parameters(compiled: SQLCompiler, own: frozenset[str]) -> Callable[[Rows], list[Any]]:

@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import Connection, Row, Select, bindparam, exists, insert, literal, select, update
 
 from gateway.mapping.callbacks import Facts
+from gateway.store.bulk import write_rows
 from gateway.store.database import Database
 from gateway.store.tables import callbacks
 
@@ -86,7 +87,7 @@ def callback_row(facts: Facts, account: str, dialect: str, now: int, url: str | 
 def insert_callbacks(connection: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows in a transaction that somebody else has begun."""
     if rows:
-        connection.execute(_INSERT, rows)
+        write_rows(connection, _INSERT, rows)
 
 
 #: What else is known of a callback when it goes out.

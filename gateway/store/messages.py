@@ -31,6 +31,7 @@ from gateway.core.lifecycle import FINAL, Report, Status
 from gateway.core.messages import CREDENTIAL_OUTCOMES, Content, Message, Otp, Outcome, Receipt, State
 from gateway.points import Point, reach
 from gateway.store.admission import NO_TERMS, Admission, Terms
+from gateway.store.bulk import write_rows
 from gateway.store.chunks import chunks
 from gateway.store.database import Database
 from gateway.store.nodes import ALONE, Share
@@ -352,7 +353,7 @@ def _settlements(settled: Collection[Settled]) -> list[tuple[Update, list[Settle
 
 def _settle_in(connection: Connection, settled: Collection[Settled], now: int) -> None:
     for statement, some in _settlements(settled):
-        connection.execute(statement, [_settled_row(each, now) for each in some])
+        write_rows(connection, statement, [_settled_row(each, now) for each in some])
 
 
 def _settled_row(settled: Settled, now: int) -> dict[str, Any]:

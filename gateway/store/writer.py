@@ -20,7 +20,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from gateway.errors import RowRefused, StoreUnavailable
 from gateway.metrics import COMMIT_WRITES, COMMITS
 from gateway.points import Point, reach
-from gateway.store.bulk import Bulk, Rows, Statement
+from gateway.store.bulk import Rows, Statement, write_rows
 from gateway.store.commit import transaction
 
 Result = TypeVar("Result")
@@ -58,7 +58,6 @@ class GroupCommitWriter:
         self._engine = engine.execution_options(writing=True)
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Write | _Work | None] = queue.SimpleQueue()
-        self._bulk = Bulk()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -108,7 +107,7 @@ class GroupCommitWriter:
         reach(Point.WRITES_TAKEN)
         try:
             with COMMITS.time(), transaction(self._engine) as connection:
-                self._execute(connection, group)
+                _execute(connection, group)
                 reach(Point.IN_TRANSACTION)
         except _ROW_ERRORS as error:
             self._commit_apart(group, error, tries)
@@ -133,20 +132,21 @@ class GroupCommitWriter:
         else:
             self._resolve(group, error)
 
-    def _execute(self, connection: Connection, group: Iterable[_Write | _Work]) -> None:
-        """Rows of the same statement in one go: fewer, larger statements hold the interpreter lock for less."""
-        together: dict[Statement, list[Mapping[str, Any]]] = {}
-        for write in group:
-            if isinstance(write, _Write):
-                together.setdefault(write.statement, []).extend(write.rows)
-        for statement, rows in together.items():
-            self._bulk.execute(connection, statement, rows)
-        for work in group:
-            if isinstance(work, _Work):
-                work.result = work.work(connection)
-
     def _resolve(self, group: _Group, error: Exception | None) -> None:
         self._loop.call_soon_threadsafe(_wake, group, error)
+
+
+def _execute(connection: Connection, group: Iterable[_Write | _Work]) -> None:
+    """Rows of the same statement in one go: fewer, larger statements hold the interpreter lock for less."""
+    together: dict[Statement, list[Mapping[str, Any]]] = {}
+    for write in group:
+        if isinstance(write, _Write):
+            together.setdefault(write.statement, []).extend(write.rows)
+    for statement, rows in together.items():
+        write_rows(connection, statement, rows)
+    for work in group:
+        if isinstance(work, _Work):
+            work.result = work.work(connection)
 
 
 def _is_conflict(error: Exception) -> bool:
