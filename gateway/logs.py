@@ -14,7 +14,7 @@ from typing import IO, Any, BinaryIO, TextIO, cast
 
 import orjson
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 
 class LineBuffer:
@@ -29,12 +29,9 @@ class LineBuffer:
         self._promised: asyncio.AbstractEventLoop | None = None
         self._writing = threading.Lock()
 
-    def write(self, line: bytes) -> None:
-        """Keep a line until ``flush``. Any thread may call it."""
+    def put(self, line: bytes) -> None:
+        """Keep a line, and see to it that it is written. Any thread may call it."""
         self._lines.append(line)
-
-    def flush(self) -> None:
-        """See to it that what is kept is written."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -79,15 +76,18 @@ class _Lossy:
 def configure_logging(log_format: str, level: str) -> None:
     """Set up for the whole process; ``console`` is for people, ``json`` for machines."""
     number = logging.getLevelNamesMapping()[level.upper()]
-    as_json = log_format == "json"
-    structlog.configure(
-        processors=[_json_line] if as_json else _console(),
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.BytesLoggerFactory(_buffered())
-        if as_json
-        else structlog.PrintLoggerFactory(cast("TextIO", _Lossy(sys.stderr))),
-        cache_logger_on_first_use=True,
-    )
+    if log_format == "json":
+        lines = _buffered()
+        structlog.configure(
+            wrapper_class=_json_logger(number), logger_factory=lambda *_: lines, cache_logger_on_first_use=True
+        )
+    else:
+        structlog.configure(
+            processors=_console(),
+            wrapper_class=structlog.make_filtering_bound_logger(number),
+            logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lossy(sys.stderr))),
+            cache_logger_on_first_use=True,
+        )
     # Libraries speak up only when something is wrong.
     logging.basicConfig(
         level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
@@ -96,10 +96,10 @@ def configure_logging(log_format: str, level: str) -> None:
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
-def _buffered() -> BinaryIO:
+def _buffered() -> LineBuffer:
     buffer = LineBuffer(cast("BinaryIO", _Lossy(sys.stderr.buffer)))
     atexit.register(buffer.write_out)
-    return cast("BinaryIO", buffer)
+    return buffer
 
 
 def _console() -> list[Processor]:
@@ -112,10 +112,22 @@ def _console() -> list[Processor]:
     ]
 
 
-def _json_line(logger: WrappedLogger, name: str, event: EventDict) -> bytes:
-    """Everything in one step: there is a line for every request."""
+def _json_logger(level: int) -> type[FilteringBoundLogger]:
+    """Makes an event a line in one step, instead of passing it on from one to the next: every request has one."""
+
+    class JsonLogger(structlog.make_filtering_bound_logger(level)):  # type: ignore[misc]
+        _logger: LineBuffer
+
+        def _proxy_to_logger(self, method_name: str, event: str | None = None, **fields: Any) -> None:
+            fields["event"] = event
+            self._logger.put(_json_line(method_name, fields))
+
+    return JsonLogger
+
+
+def _json_line(level: str, event: EventDict) -> bytes:
     if "exc_info" in event:
-        event = structlog.processors.format_exc_info(logger, name, event)
-    event["level"] = name
+        event = structlog.processors.format_exc_info(None, level, event)
+    event["level"] = level
     event["timestamp"] = datetime.now(UTC)
-    return orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z)
+    return orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)

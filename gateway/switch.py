@@ -38,24 +38,24 @@ class _Serving:
         self.translation = translation
         self._stack = stack
         self._requests = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._idle: asyncio.Event | None = None
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         self._requests += 1
-        self._idle.clear()
         try:
             await self.translation.app(scope, receive, send)
         finally:
             self._requests -= 1
-            if not self._requests:
+            if self._idle is not None and not self._requests:
                 self._idle.set()
 
     async def retire(self) -> None:
         """End behind the last request."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_REQUESTS):
-                await self._idle.wait()
+        if self._requests:
+            self._idle = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_REQUESTS):
+                    await self._idle.wait()
         await self._stack.aclose()
 
 

@@ -22,7 +22,7 @@ from gateway.inbound.album import Album
 from gateway.inbound.body import Body, ClientGone, Receive, Send
 from gateway.inbound.codes import draw_code
 from gateway.inbound.form import read_form
-from gateway.inbound.turns import Turns
+from gateway.inbound.protocol import HEAD_AT
 from gateway.logs import IDS_TOLD
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
@@ -37,8 +37,6 @@ Observer = Callable[[Exchange, Answer, float], None]
 
 log = structlog.get_logger("gateway.inbound")
 
-#: Requests that begin in one turn of the event loop: a few milliseconds' work.
-_AT_ONCE = 32
 #: A parameter's name; with as many digits as a code or a phone has it may be something else.
 _NAME = re.compile(rb"(?!.*[0-9]{3})[A-Za-z_][A-Za-z0-9_\[\]-]{0,39}")
 
@@ -62,13 +60,9 @@ class LegacyApp:
         self._records = records
         self._observe = observer
         self._ids = MessageIds(os.urandom)
-        self._turns = Turns(_AT_ONCE)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        started = time.perf_counter()
-        if not self._turns.begin():
-            await self._turns.wait()
         headers = dict(scope["headers"])
         host = host_name(headers.get(b"host", b""))
         exchange = Exchange(self._plan.dialect_at(host, scope["path"]))
@@ -82,7 +76,7 @@ class LegacyApp:
         await send({"type": "http.response.start", "status": answer.status, "headers": told})
         await send({"type": "http.response.body", "body": answer.body})
         reach(Point.ANSWERED)
-        self._tell(exchange, answer, time.perf_counter() - started)
+        self._tell(exchange, answer, time.perf_counter() - scope[HEAD_AT])
 
     def _tell(self, exchange: Exchange, answer: Answer, seconds: float) -> None:
         """What is wrong with the observer must not end the client's connection."""

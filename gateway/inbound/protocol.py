@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.inbound.joined import JoinedWrites
+from gateway.inbound.turns import Turns
 from gateway.mapping.answers import Answer
 from gateway.wire.request_line import method_of, place_of, repair_head
 
@@ -23,6 +26,10 @@ from gateway.wire.request_line import method_of, place_of, repair_head
 MAX_HEAD = 512 * 1024
 #: The parser's address reader counts no further; only queries are that long, and they are cut off before it.
 MAX_PATH = 60_000
+#: Requests that begin in one turn of the event loop: a few milliseconds' work.
+_AT_ONCE = 32
+#: Where a request's scope says when its head was whole, by ``time.perf_counter``.
+HEAD_AT = "gateway.head_at"
 #: Bytes of an overlong path that tell which dialect it was meant for.
 _TOLD_APART = 100
 #: Seconds without a byte in the middle of a request, after which it is refused.
@@ -47,12 +54,14 @@ def legacy_protocol(unreadable: Unreadable) -> type[HttpToolsProtocol]:
 
     class LegacyProtocol(_LegacyProtocol):
         answer_unreadable = staticmethod(unreadable)
+        turns = Turns(_AT_ONCE)
 
     return LegacyProtocol
 
 
 class _LegacyProtocol(HttpToolsProtocol):
     answer_unreadable: Unreadable
+    turns: Turns
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -133,9 +142,13 @@ class _LegacyProtocol(HttpToolsProtocol):
         if len(self.url) > MAX_PATH or not self.url.startswith((b"/", b"*")):
             # Its beginning still tells whose it is.
             self.url = b"/" + self.url[1:_TOLD_APART].rpartition(b"/")[0].lstrip(b"/") + b"/unusable-address"
+        self.scope[HEAD_AT] = time.perf_counter()  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
         self.scope["query_string"] = query
         self._head_understood = True
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self.turns.begin(super()._start_asgi_task, cycle, app)
 
     def on_message_complete(self) -> None:
         self._between_messages = True

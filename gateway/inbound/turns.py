@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 
 class Turns:
@@ -17,21 +19,16 @@ class Turns:
         self._most = most
         self._left = most
         self._next_is_coming = False
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
 
-    def begin(self) -> bool:
-        """Begin in this turn; false when as many have as may."""
+    def begin(self, start: Callable[..., None], *arguments: Any) -> None:
+        """Call ``start`` in this turn, or in a later one when as many have begun as may."""
         self._expect_next()
-        if self._left <= 0:
-            return False
-        self._left -= 1
-        return True
-
-    async def wait(self) -> None:
-        """Wait for a turn."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        await turn
+        if self._left > 0:
+            self._left -= 1
+            start(*arguments)
+        else:
+            self._waiting.append((start, arguments))
 
     def _expect_next(self) -> None:
         if not self._next_is_coming:
@@ -41,9 +38,8 @@ class Turns:
     def _next(self) -> None:
         self._left, self._next_is_coming = self._most, False
         while self._waiting and self._left > 0:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                self._left -= 1
-                turn.set_result(None)
+            start, arguments = self._waiting.popleft()
+            self._left -= 1
+            start(*arguments)
         if self._waiting:
             self._expect_next()
