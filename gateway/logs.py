@@ -114,8 +114,9 @@ def _console() -> list[Processor]:
 
 def _json_logger(level: int) -> type[FilteringBoundLogger]:
     """Makes an event a line in one step, instead of passing it on from one to the next: every request has one."""
+    native = structlog.make_filtering_bound_logger(level)
 
-    class JsonLogger(structlog.make_filtering_bound_logger(level)):  # type: ignore[misc]
+    class JsonLogger(native):  # type: ignore[misc, valid-type]
         _logger: LineBuffer
 
         def _proxy_to_logger(self, method_name: str, event: str | None = None, **fields: Any) -> None:

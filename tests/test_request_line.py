@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wire.request_line import repair, repair_head
+from gateway.wire.request_line import is_plain, method_of, repair, repair_head
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,17 @@ def test_only_the_target_changes(target: bytes) -> None:
 def test_an_offer_to_upgrade_is_put_aside(name: bytes) -> None:
     head = b"POST / HTTP/1.1\r\nConnection: Upgrade\r\n%b: h2c\r\nX-Upgrade: no\r\n\r\n"
     assert repair_head(head % name) == head % b"x-ignored-upgrade"
+
+
+@given(st.binary(), st.sampled_from([b"GET", b"POST", b"PUT", b"CONNECT", b"get"]))
+def test_a_plain_head_is_one_of_which_nothing_would_change(target: bytes, method: bytes) -> None:
+    head = method + b" /" + target + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+    if is_plain(head):
+        assert repair_head(head) == head
+        assert method_of(head) in ("GET", "POST")
+
+
+def test_what_is_plain() -> None:
+    assert is_plain(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert not is_plain(b"GET /?from=My Shop HTTP/1.1\r\n\r\n")
+    assert not is_plain(b"GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n")

@@ -13,19 +13,18 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
+from urllib.parse import unquote
 
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gateway.inbound.joined import JoinedWrites
+from gateway.inbound.cycle import Cycle
 from gateway.inbound.turns import Turns
 from gateway.mapping.answers import Answer
-from gateway.wire.request_line import method_of, place_of, repair_head
+from gateway.wire.request_line import is_plain, method_of, place_of, repair_head
 
 #: 10,000 phones in an address take about 200 KB.
 MAX_HEAD = 512 * 1024
-#: The parser's address reader counts no further; only queries are that long, and they are cut off before it.
-MAX_PATH = 60_000
 #: Requests that begin in one turn of the event loop: a few milliseconds' work.
 _AT_ONCE = 32
 #: Where a request's scope says when its head was whole, by ``time.perf_counter``.
@@ -79,8 +78,7 @@ class _LegacyProtocol(HttpToolsProtocol):
     # Cutting the stream into messages
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._joined = JoinedWrites(transport, self.loop)
-        super().connection_made(cast("asyncio.Transport", self._joined))
+        super().connection_made(transport)
         # Nothing was asked yet, and nobody is owed an answer.
         self._silence = self.loop.call_later(STALLED, transport.close)
 
@@ -107,12 +105,14 @@ class _LegacyProtocol(HttpToolsProtocol):
         head, rest = bytes(self._head[:end]), bytes(self._head[end:])
         self._head.clear()
         self._request_head, self._head_understood = head, False
-        method = method_of(head)
-        if method is not None and method not in _METHODS:
-            self._refuse("method")
-            return b""
+        if not is_plain(head):
+            method = method_of(head)
+            if method is not None and method not in _METHODS:
+                self._refuse("method")
+                return b""
+            head = repair_head(head)
         self._between_messages = False
-        super().data_received(repair_head(head))
+        super().data_received(head)
         if not self._between_messages:
             self._body_left = self._announced_length()
         return rest
@@ -137,15 +137,42 @@ class _LegacyProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The query is cut off here: the address parser behind can't count as far as some are long."""
-        self.url, _, query = self.url.partition(b"#")[0].partition(b"?")
-        if len(self.url) > MAX_PATH or not self.url.startswith((b"/", b"*")):
-            # Its beginning still tells whose it is.
-            self.url = b"/" + self.url[1:_TOLD_APART].rpartition(b"/")[0].lstrip(b"/") + b"/unusable-address"
-        self.scope[HEAD_AT] = time.perf_counter()  # type: ignore[typeddict-unknown-key]
-        super().on_headers_complete()
-        self.scope["query_string"] = query
+        self._complete_scope()
         self._head_understood = True
+        earlier, self.cycle = self.cycle, self._new_cycle()
+        if earlier is None or earlier.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def _complete_scope(self) -> None:
+        """The address is parted here: uvicorn's address parser can't count as far as some queries are long."""
+        path, _, query = self.url.partition(b"#")[0].partition(b"?")
+        if not path.startswith((b"/", b"*")):
+            # Its beginning still tells whose it is.
+            path = b"/" + path[1:_TOLD_APART].rpartition(b"/")[0].lstrip(b"/") + b"/unusable-address"
+        text, scope = path.decode("latin-1"), cast("dict[str, Any]", self.scope)
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = self.parser.get_http_version()
+        scope["path"] = unquote(text) if "%" in text else text
+        scope["raw_path"], scope["query_string"] = path, query
+        scope[HEAD_AT] = time.perf_counter()
+
+    def _new_cycle(self) -> Cycle:
+        return Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=self.scope["http_version"] != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self.turns.begin(super()._start_asgi_task, cycle, app)
@@ -184,7 +211,6 @@ class _LegacyProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """A client may end its side once it has sent its request, and still waits for the answer."""
-        self._joined.flush()
         if self.transport.get_extra_info("sslcontext") is not None:
             return False  # under TLS there is no ending of one side alone
         answer_due = self.cycle is not None and not self.cycle.response_complete

@@ -10,7 +10,7 @@ import re
 
 _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) +(\S.*?) (HTTP/\d\.\d\r?\n)", re.DOTALL)
 #: As nearly all of them are, with nothing to repair.
-_PLAIN = re.compile(rb"[A-Z]+ /[!-~]* HTTP/1\.[01]\r\n")
+_PLAIN = re.compile(rb"(?:GET|POST) /[!-~]* HTTP/1\.[01]\r\n")
 #: The same of a head that may be cut off anywhere: method and what there is of an address.
 _BEGINNING = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ +(\S+)")
 _TO_ESCAPE = re.compile(rb"[ \x80-\xff]+")
@@ -25,6 +25,11 @@ _PORT = re.compile(r":\d*$")
 #: A header that asks to leave HTTP/1.1. Java's client sends it with every plain request; a server may ignore it, but
 #: the parser in use stops reading at it and loses the body.
 _UPGRADE = re.compile(rb"(?<=\r\n)upgrade(?=:)", re.IGNORECASE)
+
+
+def is_plain(head: bytes) -> bool:
+    """Whether a head is as nearly all of them are: a usual method, and nothing to repair."""
+    return _PLAIN.match(head) is not None and b"upgrade:" not in head.lower()
 
 
 def repair_head(head: bytes) -> bytes:
@@ -57,8 +62,6 @@ def repair(line: bytes) -> bytes:
     A target that does not begin with ``/`` gets one. A line of any other shape, or with control characters, comes back
     unchanged.
     """
-    if _PLAIN.fullmatch(line):
-        return line
     match = _LINE.fullmatch(line)
     if match is None or _CONTROL.search(match[2]):
         return line
