@@ -7,7 +7,9 @@ from gateway.inbound.turns import Turns
 
 def test_those_that_come_at_once_begin_few_by_few_and_in_their_order() -> None:
     async def program() -> list[list[int]]:
-        turns, begun, seen = Turns(2), [], []
+        turns = Turns(2)
+        begun: list[int] = []
+        seen: list[list[int]] = []
         for number in range(5):
             turns.begin(begun.append, number)
         for _ in range(4):
@@ -20,7 +22,8 @@ def test_those_that_come_at_once_begin_few_by_few_and_in_their_order() -> None:
 
 def test_whoever_comes_later_does_not_overtake_those_who_wait() -> None:
     async def program() -> list[str]:
-        turns, begun = Turns(1), []
+        turns = Turns(1)
+        begun: list[str] = []
         for name in ("first", "second"):
             turns.begin(begun.append, name)
         await asyncio.sleep(0)
