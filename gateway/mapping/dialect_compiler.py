@@ -23,6 +23,7 @@ from gateway.mapping.schema.endpoint import Endpoint
 from gateway.mapping.schema.parameter import Parameter
 from gateway.mapping.source import Problem, Source, Where, did_you_mean
 from gateway.mapping.values import Compiler, Value
+from gateway.wire.forms import Fields
 
 #: What answers may always refer to.
 _ALWAYS = ("base", "zone", "drawn")
@@ -81,6 +82,7 @@ class _DialectCompiler:
             endpoints=endpoints,
             media=tuple(self._media),
             file_limits=self._files,
+            pictures=frozenset({*self._media, *self._files}),
             parts=self._parts,
             authenticator=Authenticator.of(content),
             errors={kind: self._error(tree, where) for kind, tree, where in self._errors()},
@@ -165,12 +167,14 @@ class _DialectCompiler:
         inside = frozenset({*names, *_ALWAYS, *self._of_the_account()})
         results = operation.results if operation else ()
         known = self._error_names() if endpoint.refuse else {*inside, *results}
+        meant = self._compiler.guard(endpoint.when, (*where, "when"), names)
         return EndpointPlan(
             path=path,
             methods=frozenset(methods),
             hosts=frozenset(host.lower() for host in endpoint.hosts),
-            meant=self._compiler.guard(endpoint.when, (*where, "when"), names),
-            guard_names=tuple(endpoint.when or ()),
+            meant=meant,
+            guard_names=frozenset(name.encode() for name in endpoint.when or ()),
+            meant_without=meant(dict.fromkeys(endpoint.when or (), ""), Fields({})),
             refuse=endpoint.refuse,
             operation=endpoint.operation,
             parameters=parameters,
