@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.mapping.functions import Scope
@@ -40,8 +40,12 @@ class _Alternative:
     content_type: bytes
     document: Value
     write: Callable[[Any], bytes]
+    #: Of one in which nothing of the request is told.
+    constant: Answer | None = None
 
     def render(self, scope: Scope) -> Answer:
+        if self.constant is not None:
+            return self.constant
         document = self.document.evaluate(scope)
         body = self.write({} if document is None else document)
         headers = ((b"content-type", self.content_type), (b"content-length", b"%d" % len(body)))
@@ -98,13 +102,15 @@ def _alternative(
     if section.status == _STATUS:
         compiler.known_name("error.status", (*where, "status"), names)
     as_php = kind == "json" and json_style == "php"
-    return _Alternative(
+    made = _Alternative(
         holds=compiler.guard(section.when, (*where, "when"), names),
         status=None if isinstance(section.status, str) else section.status,
         content_type=(section.content_type or _CONTENT_TYPES["php" if as_php else kind]).encode(),
         document=compiler.value(tree, (*where, kind), names),
         write=_xml(section.declaration) if kind == "xml" else dump_as_php if as_php else dump,
     )
+    is_constant = made.status is not None and not made.document.uses
+    return replace(made, constant=made.render({})) if is_constant else made
 
 
 def _xml(declaration: str | None) -> Callable[[Any], bytes]:

@@ -12,7 +12,7 @@ from gateway.core.messages import Concern
 from gateway.core.parts import PartsTable
 from gateway.mapping.answers import compile_answers
 from gateway.mapping.authentication import Authenticator
-from gateway.mapping.bindings import CodePlan, FollowUpPlan, MailingPlan, MessagePlan
+from gateway.mapping.bindings import CodePlan, FollowUpPlan, MailingPlan, MessagePlan, plainly
 from gateway.mapping.callbacks import compile_callbacks
 from gateway.mapping.dialect import DialectPlan, EndpointPlan, Place, lenient_path
 from gateway.mapping.functions import Evaluate
@@ -199,15 +199,20 @@ class _DialectCompiler:
     def _values(self, trees: Mapping[str, Any], where: Where, known: Iterable[str]) -> dict[str, Value]:
         return {name: self._compiler.value(tree, (*where, name), known) for name, tree in trees.items()}
 
+    def _made_with(self, trees: Mapping[str, Any], where: Where, known: Iterable[str]) -> dict[str, Evaluate]:
+        """What parts of messages are made with."""
+        made = {name: value.evaluate for name, value in self._values(trees, where, known).items()}
+        return {name: plainly(each) for name, each in made.items()} if self._content.names else made
+
     def _message(self, endpoint: Endpoint, where: Where, names: frozenset[str]) -> MessagePlan | None:
         if endpoint.message is None:
             return None
         trees = endpoint.message.model_dump()
         self._check_literals(trees, where)
         then = trees.pop("then")
-        following = FollowUpPlan(self._values(then, (*where, "then"), names)) if then else None
+        following = FollowUpPlan(self._made_with(then, (*where, "then"), names)) if then else None
         constants = {name: tree for name, tree in trees.items() if tree is None or _is_constant(tree)}
-        values = self._values({name: tree for name, tree in trees.items() if name not in constants}, where, names)
+        values = self._made_with({name: tree for name, tree in trees.items() if name not in constants}, where, names)
         concerns = {part: _parameter_of(trees[part.value]) for part in Concern}
         otp: Mapping[str, Any] = trees["otp"] if isinstance(trees["otp"], dict) else {}
         parts = {"text": trees["text"], "template": otp.get("template"), **(otp.get("parameters") or {})}
@@ -231,7 +236,7 @@ class _DialectCompiler:
         entries = frozenset(each for n, spec in _members(listed) for each in known_names(n, spec))
         known = inside or names
         return MailingPlan(
-            self._values(trees, where, known),
+            self._made_with(trees, where, known),
             self._compiler.value(problem, (*where, "problem"), self._error_names()) if problem else None,
             self._compiler.value(personal, (*where, "personal"), known) if personal is not None else None,
             self._compiler.value(recipients, (*where, "recipients"), known) if recipients else None,

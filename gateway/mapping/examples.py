@@ -94,8 +94,8 @@ def understand(exchange: Exchange, picture: FindPicture, records: Records = NO_R
 
 
 def example_ids() -> Callable[[], str]:
-    """Ids that stay the same from run to run. The first one is the submission's, so messages begin with 1."""
-    counter = itertools.count()
+    """Ids that stay the same from run to run."""
+    counter = itertools.count(1)
     return lambda: f"MESSAGE-{next(counter)}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.messages import Message, Receipt
@@ -126,9 +126,9 @@ class Exchange:
 
     def number(self, first: int) -> None:
         """Give the messages their integer ids, counting up; what follows one belongs to it."""
-        self.messages = [replace(each, number=first + i) for i, each in enumerate(self.messages)]
+        self.messages = [each._replace(number=first + i) for i, each in enumerate(self.messages)]
         numbers = {each.id: each.number for each in self.messages}
-        self.follow_ups = [replace(each, batch=numbers[each.follows or ""]) for each in self.follow_ups]
+        self.follow_ups = [each._replace(batch=numbers[each.follows or ""]) for each in self.follow_ups]
 
     @property
     def input(self) -> dict[str, Any]:
