@@ -39,10 +39,10 @@ def lenient_path(path: str) -> str:
 class Outline(NamedTuple):
     """What all requests that send the same names have in common.
 
-    ``nothing`` is what they do not send, need not, and have no default for; ``to_read`` are the other parameters.
+    ``defaults`` are what stands for parameters that they do not send; ``to_read`` are the others, as in the file.
     """
 
-    nothing: Mapping[str, None]
+    defaults: Mapping[str, Any]
     to_read: tuple[ParameterCheck, ...]
 
 
@@ -95,12 +95,9 @@ class EndpointPlan:
         return self.outlines.get(names) or self.outlines.keep(names, self._outlined(fields))
 
     def _outlined(self, fields: Fields) -> Outline:
-        blank = {
-            each.name: None
-            for each in self.parameters
-            if each.never_required and each.default is None and each.raw not in fields.values
-        }
-        return Outline(blank, tuple(each for each in self.parameters if each.name not in blank))
+        left_out = [each for each in self.parameters if each.early_default and each.raw not in fields.values]
+        defaults = {each.name: each.default for each in left_out}
+        return Outline(defaults, tuple(each for each in self.parameters if each.name not in defaults))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +205,7 @@ class DialectPlan:
         if self.file.checks == "required-first":
             self._check_all_there(endpoint, reading)
         outline, names_codec = endpoint.outline(fields), charset.parameter if charset else None
-        values.update(outline.nothing)
+        values.update(outline.defaults)
         for parameter in outline.to_read:
             parameter.put(reading)
             if parameter.name == names_codec and values[names_codec] is not None:

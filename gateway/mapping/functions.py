@@ -70,7 +70,7 @@ def each(name: str, keys: Sequence[tuple[str, str]], make: Evaluate, closed: boo
 
     def evaluate(scope: Scope) -> list[Any]:
         outer = {} if closed else scope
-        made = (make({**outer, **_known(member, keys)}) for member in scope.get(name) or ())
+        made = [make({**outer, **_known(member, keys)}) for member in scope.get(name) or ()]
         return [each for each in made if each is not None]
 
     return evaluate

@@ -43,6 +43,8 @@ class ParameterCheck:
     applies: Holds | None
     required: Callable[[Scope, Fields], bool]
     never_required: bool
+    #: Whether its default, if it is not sent, can stand there before its turn: nobody asks for it earlier.
+    early_default: bool
     wrong_when: tuple[Holds, ...]
     known_by_parts: bool
     members: tuple[ParameterCheck, ...] = ()
@@ -62,7 +64,10 @@ class ParameterCheck:
         fields, values = reading.fields, reading.values
         sent = self.sent(fields, self.raw)
         if sent and (self.applies is None or self.applies(values, fields)):
-            value = self._converted(sent, reading)
+            try:
+                value = self.convert(sent, reading)
+            except ValueError as error:
+                raise self._refused(error) from error
         else:
             value = self.default if self.never_required else self._absent(reading)
         values[self.name] = value
@@ -75,6 +80,10 @@ class ParameterCheck:
     def fault(self) -> Refusal:
         """What is answered to a bad one, or to a missing one."""
         return Refusal(self.spec.error or "parameter", self.name)
+
+    def _refused(self, error: ValueError) -> Refusal:
+        too_long = self.spec.too_long if isinstance(error, TooLong) else None
+        return Refusal(too_long, self.name) if too_long else self.fault
 
     def _absent(self, reading: Reading) -> Any:
         is_required = self.required(reading.values, reading.fields)
@@ -92,14 +101,6 @@ class ParameterCheck:
             if is_required:
                 raise self.fault from error
             return None
-
-    def _converted(self, sent: Any, reading: Reading) -> Any:
-        try:
-            return self.convert(sent, reading)
-        except TooLong as error:
-            raise Refusal(self.spec.too_long or self.spec.error or "parameter", self.name) from error
-        except ValueError as error:
-            raise self.fault from error
 
 
 #: Types of which more is known than one value.
@@ -141,6 +142,9 @@ class _Making:
 
     def check(self, name: str, spec: Parameter, where: Where) -> ParameterCheck:
         members: tuple[ParameterCheck, ...] = ()
+        never_required = spec.required is False and not spec.members and not spec.wrong_when and spec.type != "name"
+        # Those compiled before are those that are read before; a guard looks up nothing instead of nothing.
+        asked_before = spec.default is not None and name in self.compiler.used
         if spec.members:
             members = compile_parameters(spec.members, self.compiler, (*where, "members"), self.recipients, self.parts)
         return ParameterCheck(
@@ -152,7 +156,8 @@ class _Making:
             convert=self._whole(name, spec, self._converter(name, spec, where, members)),
             applies=self.compiler.guard(spec.only, (*where, "only"), self.names) if spec.only else None,
             required=_requirement(spec, self.compiler, where, self.names),
-            never_required=spec.required is False and not members and not spec.wrong_when and spec.type != "name",
+            never_required=never_required,
+            early_default=never_required and not asked_before,
             wrong_when=tuple(
                 self.compiler.guard(guard, (*where, "wrong_when", i), self.names)
                 for i, guard in enumerate(spec.wrong_when)

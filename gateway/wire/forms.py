@@ -9,8 +9,8 @@ import json
 import re
 from binascii import a2b_qp, unhexlify
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlencode
 
 from gateway.wire.brackets import tree_of
@@ -25,14 +25,14 @@ _DEEPEST = 16
 BOM = b"\xef\xbb\xbf"
 
 Values = dict[bytes, list[bytes]]
-_NONE: Mapping[bytes, Any] = MappingProxyType({})
 
 
 class TooManyFields(ValueError):
     """A request holds more fields than any real client sends."""
 
 
-class Fields(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Fields:
     """The parameters of one request: every value by name, in the order sent.
 
     ``unicode`` is true when the values came as JSON strings, to which a charset parameter does not apply. A file of
@@ -41,8 +41,8 @@ class Fields(NamedTuple):
 
     values: Values
     unicode: bool = False
-    files: Mapping[bytes, File] = _NONE
-    nested: Mapping[bytes, Any] = _NONE
+    files: Mapping[bytes, File] = field(default_factory=dict)
+    nested: Mapping[bytes, Any] = field(default_factory=dict)
 
     def all(self, name: bytes) -> list[bytes]:
         """The values of a repeated parameter that are not blank: a blank one counts as not sent."""
@@ -126,7 +126,7 @@ def parse_urlencoded(raw: bytes, most: int = MAX_FIELDS) -> Values:
         if pair:
             name, _, value = pair.partition(b"=")
             if b"%" in pair:
-                name, value = _unescape(name), _unescape(value)
+                name, value = _unescape(name) if b"%" in name else name, _unescape(value)
             if name in values:
                 values[name].append(value)
             else:
