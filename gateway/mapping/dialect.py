@@ -124,8 +124,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class DialectPlan:
-    """A compiled dialect. Immutable: a running gateway swaps plans whole."""
+    """A compiled dialect, by its short name. Immutable: a running gateway swaps plans whole."""
 
+    name: str
     file: DialectFile
     source: Source
     places: tuple[Place, ...]
@@ -143,11 +144,6 @@ class DialectPlan:
     used: frozenset[tuple[int | None, str]]
     #: What request lines were found to mean: clients ask for the same few again and again.
     routes: Remembered[list[EndpointPlan]] = field(default_factory=Remembered, compare=False)
-
-    @property
-    def name(self) -> str:
-        """The dialect's short name."""
-        return self.file.dialect
 
     @property
     def takes_uploads(self) -> bool:

@@ -76,6 +76,7 @@ class _DialectCompiler:
         if content.callbacks:
             callbacks = compile_callbacks(content.callbacks, self._guards, ("callbacks",), content.json_style)
         return DialectPlan(
+            name=content.dialect,
             file=content,
             source=self._source,
             places=tuple(Place.of(each, content.paths == "lenient") for each in content.at),
