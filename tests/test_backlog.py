@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -16,7 +15,7 @@ ACCOUNT = Account("shop", "main", "guide-001", "viber_promo", {}, 5, False)
 
 
 def pending(number: int, batch_cap: int = 5000) -> Pending:
-    return Pending(replace(MESSAGE, id=f"id-{number}"), ACCOUNT, batch_cap=batch_cap)
+    return Pending(MESSAGE._replace(id=f"id-{number}"), ACCOUNT, batch_cap=batch_cap)
 
 
 def ids(taken: list[Pending]) -> list[str]:

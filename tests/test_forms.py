@@ -1,12 +1,14 @@
 """Raw request bytes to fields: the forms real clients use, and anything else."""
 
 import json
+import re
+from binascii import unhexlify
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wire.forms import MAX_FIELDS, Fields, TooManyFields, parse_urlencoded, read_fields
+from gateway.wire.forms import MAX_FIELDS, Fields, TooManyFields, parse_urlencoded, read_fields, unescape
 from gateway.wire.multipart import parse_multipart
 from tests.support.raw import multipart
 
@@ -144,6 +146,32 @@ def test_escaped_bytes_arrive_as_they_were(pairs: list[tuple[bytes, bytes]]) -> 
     for name, value in pairs:
         expected.setdefault(name, []).append(value)
     assert parse_urlencoded(raw) == expected
+
+
+#: What is nearly an escape, and what means something in quoted-printable.
+PIECES = [
+    b"%",
+    b"%%",
+    b"%4",
+    b"%41",
+    b"%d0%9F",
+    b"%0a",
+    b"%0D%0A",
+    b"%3d",
+    b"%25",
+    b"%zz",
+    b"4",
+    b"F",
+    b"=",
+    b"_",
+    b".",
+]
+
+
+@given(st.lists(st.sampled_from([*PIECES, b"\r", b"\n", b"\r\n", b" ", b"\t", b"\0", b"\xff"])).map(b"".join))
+def test_only_whole_escapes_are_read(raw: bytes) -> None:
+    expected = re.sub(rb"%[0-9A-Fa-f]{2}", lambda escape: unhexlify(escape[0][1:]), raw)
+    assert unescape(raw) == expected
 
 
 def _escaped(raw: bytes) -> bytes:

@@ -200,8 +200,8 @@ def test_what_follows_an_sms_goes_out_only_when_that_was_not_delivered(
     engine: Engine, status: Status | None, state: State
 ) -> None:
     async def scenario(stores: Stores) -> None:
-        sms = dataclasses.replace(message(1), channel="sms", number=1)
-        viber = dataclasses.replace(message(2), due_at=NOW + 300_000, follows=sms.id)
+        sms = message(1)._replace(channel="sms", number=1)
+        viber = message(2)._replace(due_at=NOW + 300_000, follows=sms.id)
         await stores.messages.accept([sms], "main", follow_ups=[viber])
         await stores.messages.settle([Settled.by(sms, Receipt(Outcome.ACCEPTED, "7"))], NOW)
         if status:
@@ -221,8 +221,8 @@ def test_nothing_follows_what_a_client_was_refused(engine: Engine) -> None:
     """In the transaction that makes the refusal good, so that no crash can come between."""
 
     async def scenario(stores: Stores) -> None:
-        sms = dataclasses.replace(message(1), channel="sms", number=1)
-        viber = dataclasses.replace(message(2), follows=sms.id)
+        sms = message(1)._replace(channel="sms", number=1)
+        viber = message(2)._replace(follows=sms.id)
         await stores.messages.accept([sms], "main", follow_ups=[viber])
         # While the first one has not left, nothing follows it.
         assert await stores.releases.follow(NOW + HOUR) == {}
@@ -234,8 +234,8 @@ def test_nothing_follows_what_a_client_was_refused(engine: Engine) -> None:
 
 def test_a_refusal_that_came_too_late_for_the_client_is_followed(engine: Engine) -> None:
     async def scenario(stores: Stores) -> None:
-        sms = dataclasses.replace(message(1), channel="sms", number=1)
-        viber = dataclasses.replace(message(2), follows=sms.id)
+        sms = message(1)._replace(channel="sms", number=1)
+        viber = message(2)._replace(follows=sms.id)
         await stores.messages.accept([sms], "main", follow_ups=[viber])
         await stores.messages.settle_failed([Settled.by(sms, Receipt(Outcome.BALANCE))], NOW, stores.reports)
         assert await stores.releases.follow(NOW + HOUR) == {"main": 1}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import replace
 
 from sqlalchemy import Engine, select
 
@@ -37,10 +36,10 @@ def test_what_is_owed_stays(engine: Engine) -> None:
     async def scenario() -> None:
         async with opened(engine) as database:
             store, reports = MessageStore(database), ReportStore(database, {})
-            sent = {name: replace(MESSAGE, id=each) for name, each in made.items()}
-            follower = replace(sent["follower"], follows=made["followed"], due_at=NOW + 20 * DAY)
+            sent = {name: MESSAGE._replace(id=each) for name, each in made.items()}
+            follower = sent["follower"]._replace(follows=made["followed"], due_at=NOW + 20 * DAY)
             whole = [each for name, each in sent.items() if name != "follower"]
-            await store.accept([*whole, replace(MESSAGE, id=new)], "main", follow_ups=[follower])
+            await store.accept([*whole, MESSAGE._replace(id=new)], "main", follow_ups=[follower])
             settled = [sent[name] for name in ("over", "owed", "followed")]
             accepted = Receipt(Outcome.ACCEPTED, "7")
             await store.settle([Settled.by(each, accepted) for each in settled], NOW)
@@ -73,7 +72,7 @@ def test_many_go_in_small_batches(engine: Engine) -> None:
         async with opened(engine) as database:
             store = MessageStore(database)
             ids = MessageIds(os.urandom)
-            many = [replace(MESSAGE, id=ids.new(NOW)) for _ in range(1600)]
+            many = [MESSAGE._replace(id=ids.new(NOW)) for _ in range(1600)]
             await store.accept(many, "main")
             await store.settle([Settled.by(each, Receipt(Outcome.BALANCE)) for each in many[:-1]], NOW)
             assert await forget_old(database, NOW + DAY) == 1599

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import sqlite3
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def with_codes() -> list[Message]:
         Content(f"Your code is {CODE}", fallback_text=f"It is {CODE}", otp=OTP),
         Content("no code"),
     )
-    return [dataclasses.replace(message(number), content=contents[number % 3]) for number in range(3000)]
+    return [message(number)._replace(content=contents[number % 3]) for number in range(3000)]
 
 
 async def sent_and_settled(store: MessageStore, messages: list[Message]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ def test_a_message_comes_back_as_it_was(engine: Engine) -> None:
 def test_held_messages_are_found_when_they_are_due(engine: Engine) -> None:
     async def scenario(store: MessageStore) -> None:
         late, later = NOW + 60_000, NOW + 120_000
-        await store.accept([replace(message(1), due_at=later), replace(message(2), due_at=late), message(3)], "main")
+        await store.accept([message(1)._replace(due_at=later), message(2)._replace(due_at=late), message(3)], "main")
         assert [each.id for each in (await store.unsettled("main", NOW, 10)).messages] == ["id-00003"]
         assert await store.next_due("main", NOW) == late
         assert [each.id for each in (await store.unsettled("main", late, 10)).messages] == ["id-00002", "id-00003"]

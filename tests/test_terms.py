@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def send(address: Address, **parameters: Any) -> str:
 
 def at(number: int, milliseconds: int, **changed: Any) -> Any:
     accepted_at = MESSAGE.accepted_at + milliseconds
-    return replace(message(number), accepted_at=accepted_at, due_at=accepted_at, **changed)
+    return message(number)._replace(accepted_at=accepted_at, due_at=accepted_at, **changed)
 
 
 # Rate

@@ -137,3 +137,9 @@ def test_a_complaint_of_a_known_id(upstream: UpstreamPlan) -> None:
         assert upstream.says_duplicate(upstream.refusal(422, json.dumps({"error": {"message": wording}}).encode()))
     assert not upstream.says_duplicate(upstream.refusal(422, b'{"error": "Invalid phone"}'))
     assert not upstream.says_duplicate(upstream.refusal(500, b'{"error": "duplicate"}'))
+
+
+def test_an_item_looks_up_what_it_uses_and_nothing_else(upstream: UpstreamPlan) -> None:
+    of_sms = next(item for item in upstream.items if dict(item.known).keys() == {"sender", "digits", "text", "id"})
+    assert of_sms.value.uses == {"sender", "digits", "text", "id"}
+    assert dict(upstream.deciding).keys() == {"channel", "variant", "plain", "otp_template"}

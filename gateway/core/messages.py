@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Outcome(StrEnum):
@@ -100,8 +101,7 @@ class Content:
         return dataclasses.replace(self, text=text, fallback_text=None, secret=None, otp=otp)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One recipient, one content; its ``id`` is Messagio's ``msg_id`` and SMSBAT's ``customerMessageId``.
 
     ``recipient`` is echoed as the client sent it, ``digits`` is what numbers are compared by.
@@ -136,8 +136,7 @@ class Message:
         return self.due_at + self.ttl * 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What SMSBAT said of one message when it was submitted.
 
     ``concern`` and ``detail`` come with refusals only; ``detail`` is SMSBAT's own wording, for operators.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 
@@ -106,7 +105,7 @@ class SendOperation:
             raise Refusal("rate_limited")
         asked = exchange.messages
         exchange.messages = [
-            message if message.id == each else dataclasses.replace(message, id=each)
+            message if message.id == each else message._replace(id=each)
             for message, each in zip(asked, ids, strict=True)
         ]
         return [message for message, each in zip(asked, ids, strict=True) if message.id == each]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from gateway.mapping.functions import Scope
@@ -34,8 +35,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Alternative:
-    holds: Holds
+class _Page:
     status: int | None
     content_type: bytes
     document: Value
@@ -46,6 +46,12 @@ class _Alternative:
         body = self.write({} if document is None else document)
         headers = ((b"content-type", self.content_type), (b"content-length", b"%d" % len(body)))
         return Answer(scope["error.status"] if self.status is None else self.status, headers, body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Alternative:
+    holds: Holds
+    render: Callable[[Scope], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +104,22 @@ def _alternative(
     if section.status == _STATUS:
         compiler.known_name("error.status", (*where, "status"), names)
     as_php = kind == "json" and json_style == "php"
-    return _Alternative(
-        holds=compiler.guard(section.when, (*where, "when"), names),
+    page = _Page(
         status=None if isinstance(section.status, str) else section.status,
         content_type=(section.content_type or _CONTENT_TYPES["php" if as_php else kind]).encode(),
         document=compiler.value(tree, (*where, kind), names),
         write=_xml(section.declaration) if kind == "xml" else dump_as_php if as_php else dump,
     )
+    is_constant = page.status is not None and not page.document.uses
+    return _Alternative(
+        compiler.guard(section.when, (*where, "when"), names), _once(page.render) if is_constant else page.render
+    )
+
+
+def _once(render: Callable[[Scope], Answer]) -> Callable[[Scope], Answer]:
+    """What tells nothing of a request is rendered when it is first given."""
+    rendered = cache(lambda: render({}))
+    return lambda scope: rendered()
 
 
 def _xml(declaration: str | None) -> Callable[[Any], bytes]:

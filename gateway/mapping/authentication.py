@@ -81,7 +81,7 @@ class Authenticator:
         return self._proves(signature, self._signed_forms(fields), secret)
 
     def _proves(self, signature: bytes, signed: Sequence[bytes], secret: bytes) -> bool:
-        proof = self.or_secret & hmac.compare_digest(signature, secret)
+        proof = self.or_secret and hmac.compare_digest(signature, secret)
         for form in signed:
             proof |= matches(signature, md5_signature((form,), secret))
         return proof
@@ -104,10 +104,8 @@ class Authenticator:
     @staticmethod
     def sent(fields: Fields, name: bytes, many: bool) -> list[bytes]:
         """The values that one signed parameter contributes."""
-        if many:
-            return fields.all(name)
-        value = fields.last(name)
-        return [] if value is None else [value]
+        sent = fields.all(name)
+        return sent if many else sent[-1:]
 
 
 def _decoded(fields: Fields) -> Fields:

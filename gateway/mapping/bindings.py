@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.core.mailings import Mailing, Recipient
@@ -11,7 +11,7 @@ from gateway.core.messages import Concern, Content, Message, only_digits, phone_
 from gateway.errors import Refusal
 from gateway.mapping.accounts import Account
 from gateway.mapping.conversions import Named
-from gateway.mapping.functions import Scope
+from gateway.mapping.functions import Evaluate, Scope
 from gateway.mapping.otp import NotOtp
 from gateway.mapping.parameters import Faulty
 from gateway.mapping.values import Value
@@ -19,7 +19,6 @@ from gateway.mapping.values import Value
 #: In milliseconds.
 MINUTE = 60_000
 VIBER = "viber"
-_CONTENT_NAMES = tuple(field.name for field in fields(Content) if field.name != "otp")
 #: Parts of a mailing's content; the rest of a content has nothing to do with mailings.
 _MAILING_CONTENT = ("text", "image", "button_text", "button_link")
 #: Draws a code from an alphabet, of so many characters.
@@ -31,20 +30,24 @@ def plain(value: Any) -> Any:
     return value.name if isinstance(value, Named) else value
 
 
+def plainly(evaluate: Evaluate) -> Evaluate:
+    """Evaluates to what is plain."""
+    return lambda scope: plain(evaluate(scope))
+
+
 @dataclass(frozen=True, slots=True)
 class FollowUpPlan:
     """How a second message is made of the first."""
 
-    values: Mapping[str, Value]
+    values: Mapping[str, Evaluate]
 
     def build(self, scope: Scope, first: Message, new_id: Callable[[], str]) -> Message | None:
         """The message to send when the first one fails; ``None`` when none is wanted."""
-        part = {name: plain(value.evaluate(scope)) for name, value in self.values.items()}
+        part = {name: evaluate(scope) for name, evaluate in self.values.items()}
         if part["after"] is None:
             return None
         due_at = first.due_at + part["after"] * 1000
-        return replace(
-            first,
+        return first._replace(
             id=new_id(),
             position=first.position + 1,
             channel=part["channel"],
@@ -63,7 +66,7 @@ class MessagePlan:
     """
 
     constants: Mapping[str, Any]
-    values: Mapping[str, Value]
+    values: Mapping[str, Evaluate]
     concerns: Mapping[Concern, str]
     otp_names: Mapping[str, str]
     then: FollowUpPlan | None
@@ -76,28 +79,53 @@ class MessagePlan:
         Raises ``Refusal``.
         """
         part = dict(self.constants)
-        for name, value in self.values.items():
-            part[name] = plain(value.evaluate(values))
-        recipients, otp = part.pop("recipient"), part.pop("otp")
-        part["due_at"] = max(now + (part.pop("delay") or 0) * MINUTE, part["due_at"] or 0)
-        part["account"], part["dialect"], part["accepted_at"] = account.name, dialect, now
-        part["submission"] = new_id()
-        part["report"] = bool(part["report"])
-        content = Content(**{name: part.pop(name) for name in _CONTENT_NAMES})
-        part["content"] = self._with_otp(content, part, otp, account) if part["channel"] == VIBER else content
-        listed = recipients if isinstance(recipients, list) else [recipients]
+        for name, evaluate in self.values.items():
+            part[name] = evaluate(values)
+        content = self._content(part, account)
+        due_at = max(now + (part["delay"] or 0) * MINUTE, part["due_at"] or 0)
+        recipients = part["recipient"] if isinstance(part["recipient"], list) else [part["recipient"]]
+        # The first one's id is the submission's too.
+        ids = [new_id() for _ in recipients]
         messages = [
-            Message(id=new_id(), position=i, recipient=each, digits=only_digits(each), **part)
-            for i, each in enumerate(listed)
+            Message(
+                id=ids[i],
+                submission=ids[0],
+                position=i,
+                account=account.name,
+                dialect=dialect,
+                channel=part["channel"],
+                sender=part["sender"],
+                recipient=each,
+                digits=only_digits(each),
+                content=content,
+                ttl=part["ttl"],
+                reference=part["reference"],
+                report=bool(part["report"]),
+                accepted_at=now,
+                due_at=due_at,
+                batch=part["batch"],
+            )
+            for i, each in enumerate(recipients)
         ]
         if self.then is None:
             return messages, []
         following = [self.then.build(values, message, new_id) for message in messages]
         return messages, [each for each in following if each is not None]
 
-    def _with_otp(self, content: Content, part: Mapping[str, Any], otp: Any, account: Account) -> Content:
+    def _content(self, part: Mapping[str, Any], account: Account) -> Content:
+        content = Content(
+            part["text"],
+            part["image"],
+            part["button_text"],
+            part["button_link"],
+            part["fallback_text"],
+            part["fallback_sender"],
+            part["secret"],
+        )
+        if part["channel"] != VIBER:
+            return content
         try:
-            return account.otp.apply(content, part["sender"], otp)
+            return account.otp.apply(content, part["sender"], part["otp"])
         except NotOtp as error:
             raise Refusal("parameter", self.otp_names.get(error.part, error.part)) from error
 
@@ -106,7 +134,7 @@ class MessagePlan:
 class MailingPlan:
     """How checked parameters become a mailing. ``recipient`` says what each of its own numbers is, if it has any."""
 
-    values: Mapping[str, Value]
+    values: Mapping[str, Evaluate]
     problem: Value | None
     personal: Value | None
     recipients: Value | None
@@ -114,7 +142,7 @@ class MailingPlan:
 
     def build(self, scope: Scope, account: str, dialect: str) -> Mailing:
         """The mailing that the parameters describe."""
-        part = {name: plain(value.evaluate(scope)) for name, value in self.values.items()}
+        part = {name: evaluate(scope) for name, evaluate in self.values.items()}
         content = Content(**{name: part.pop(name) for name in _MAILING_CONTENT})
         listed = self.recipients.evaluate(scope) if self.recipients else None
         personal = self.personal is None or bool(self.personal.evaluate(scope))
@@ -125,8 +153,8 @@ class MailingPlan:
         """The mailing of an entry with a fault: its name, as far as there is one, and what the dialect says of it."""
         known = {f"error.{name}": value for name, value in error.items()}
         problem = str(self.problem.evaluate(known)) if self.problem else entry.refusal.kind
-        name = self.values["name"].evaluate(entry.values)
-        channel = self.values["channel"].evaluate(entry.values)
+        name = self.values["name"](entry.values)
+        channel = self.values["channel"](entry.values)
         return Mailing(account, dialect, channel, "", None, name, None, Content(None), 0, problem=problem)
 
     def _recipient(self, entry: Mapping[str, Any] | Faulty, content: Content, personal: bool) -> Recipient:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from gateway.core.messages import phone_digits
 from gateway.core.parts import PartsTable
@@ -33,8 +34,11 @@ NameTables = Mapping[str, Mapping[int, Named]]
 Records = Mapping[tuple[str, int], Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
+NO_RECORDS: Records = MappingProxyType({})
+NO_NAMES: NameTables = MappingProxyType({})
+
+
+class Means(NamedTuple):
     """What values are looked up in.
 
     ``picture`` gives the public address of a picture that the account uploaded, by its id; a blank one when this
@@ -42,8 +46,8 @@ class Means:
     """
 
     picture: Callable[[bytes], str | None]
-    records: Records = field(default_factory=dict)
-    names: NameTables = field(default_factory=dict)
+    records: Records = NO_RECORDS
+    names: NameTables = NO_NAMES
     zone: tzinfo = UTC
 
 
@@ -73,19 +77,19 @@ class TooLong(ValueError):
     """A text that is too long."""
 
 
-#: Raw bytes to the value; raises ``ValueError`` for bad ones.
-Convert = Callable[[bytes, Reading], Any]
+#: What was sent, raw bytes or more of them, to the value; raises ``ValueError`` for bad ones.
+Convert = Callable[[Any, Reading], Any]
 
 _INTEGER = re.compile(rb"[0-9]{1,18}")
 
 
 def _choice(_name: str, spec: Parameter) -> Convert:
-    fold = bytes.lower if spec.ignore_case else bytes
+    ignore_case = spec.ignore_case
     words = spec.values if isinstance(spec.values, dict) else {word: word for word in spec.values or ()}
-    table = {fold(word.encode()): value for word, value in words.items()}
+    table = {(word.lower() if ignore_case else word).encode(): value for word, value in words.items()}
 
     def convert(raw: bytes, reading: Reading) -> Any:
-        key = fold(raw)
+        key = raw.lower() if ignore_case else raw
         if key not in table:
             raise ValueError
         return table[key]
@@ -106,8 +110,10 @@ def _integer(_name: str, spec: Parameter) -> Convert:
 
 
 def _digits(_name: str, spec: Parameter) -> Convert:
+    most = spec.max
+
     def convert(raw: bytes, reading: Reading) -> str:
-        if not raw.isdigit() or (spec.max is not None and len(raw) > spec.max):
+        if not raw.isdigit() or (most is not None and len(raw) > most):
             raise ValueError
         return raw.decode("ascii")
 
@@ -116,6 +122,10 @@ def _digits(_name: str, spec: Parameter) -> Convert:
 
 def _any(raw: bytes, reading: Reading) -> str:
     return raw.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _string(raw: bytes, reading: Reading) -> str:
+    return decode(raw, "utf-8")
 
 
 def _phone(raw: bytes, reading: Reading) -> str:
@@ -224,16 +234,19 @@ def _file(name: str, spec: Parameter) -> Convert:
 def text_converter(name: str, spec: Parameter, narrower: list[tuple[Holds, int]], parts: PartsTable | None) -> Convert:
     """Reads texts; ``narrower`` are lengths under guards, ``parts`` counts how many SMS it takes."""
     in_charset, newlines, most, contains = spec.type == "text", spec.newlines, spec.max, spec.contains
+    if not (in_charset or newlines or narrower or contains or parts) and most is None:
+        return _string
+    # Up to this length a text is never too long, whatever the guards say.
+    short = min([*(limit for _, limit in narrower), *([] if most is None else [most])], default=None)
 
     def convert(raw: bytes, reading: Reading) -> str:
         text = decode(raw, reading.codec if in_charset else "utf-8")
         if newlines:
             text = normalize_newlines(text)
-        limit = most
-        if narrower:
+        if short is not None and len(text) > short:
             limit = next((limit for holds, limit in narrower if holds(reading.values, reading.fields)), most)
-        if limit is not None and len(text) > limit:
-            raise TooLong
+            if limit is not None and len(text) > limit:
+                raise TooLong
         if contains and contains not in text:
             raise ValueError
         if parts is not None:

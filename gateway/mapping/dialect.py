@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.core.messages import Outcome, Receipt
 from gateway.core.parts import PartsTable
@@ -36,6 +36,16 @@ def lenient_path(path: str) -> str:
     return _SLASHES.sub("/", path).rstrip("/").lower() or "/"
 
 
+class Outline(NamedTuple):
+    """What all requests that send the same names have in common.
+
+    ``defaults`` are what stands for parameters that they do not send; ``to_read`` are the others, as in the file.
+    """
+
+    defaults: Mapping[str, Any]
+    to_read: tuple[ParameterCheck, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointPlan:
     """One endpoint: when it is meant, what it does, how it answers success."""
@@ -44,7 +54,9 @@ class EndpointPlan:
     methods: frozenset[str]
     hosts: frozenset[str]
     meant: Holds
-    guard_names: tuple[str, ...]
+    guard_names: frozenset[bytes]
+    #: What ``meant`` says of requests that send none of these.
+    meant_without: bool
     refuse: str | None
     operation: str | None
     parameters: tuple[ParameterCheck, ...]
@@ -62,6 +74,8 @@ class EndpointPlan:
     input_names: Mapping[str, str]
     answers: Answers
     origin: Origin
+    #: Clients send the same few sets of names again and again.
+    outlines: Remembered[Outline] = field(default_factory=Remembered, compare=False)
 
     def is_at(self, path: str, host: str) -> bool:
         """Whether requests to this path of this host may mean it."""
@@ -70,10 +84,20 @@ class EndpointPlan:
 
     def is_meant(self, fields: Fields) -> bool:
         """Whether its guard over the raw parameters holds."""
-        if not self.guard_names:
-            return True
-        raw = {name: (fields.last(name.encode()) or b"").decode("utf-8", "replace") for name in self.guard_names}
+        if self.guard_names.isdisjoint(fields.values):
+            return self.meant_without
+        raw = {name.decode(): (fields.last(name) or b"").decode("utf-8", "replace") for name in self.guard_names}
         return self.meant(raw, fields)
+
+    def outline(self, fields: Fields) -> Outline:
+        """What is known of a request by the names that it sends."""
+        names = tuple(fields.values)
+        return self.outlines.get(names) or self.outlines.keep(names, self._outlined(fields))
+
+    def _outlined(self, fields: Fields) -> Outline:
+        left_out = [each for each in self.parameters if each.early_default and each.raw not in fields.values]
+        defaults = {each.name: each.default for each in left_out}
+        return Outline(defaults, tuple(each for each in self.parameters if each.name not in defaults))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +124,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class DialectPlan:
-    """A compiled dialect. Immutable: a running gateway swaps plans whole."""
+    """A compiled dialect, by its short name. Immutable: a running gateway swaps plans whole."""
 
+    name: str
     file: DialectFile
     source: Source
     places: tuple[Place, ...]
     endpoints: tuple[EndpointPlan, ...]
     media: tuple[bytes, ...]
     file_limits: Mapping[bytes, int]
+    #: Parameters that show pictures: those that name them, and those that are files.
+    pictures: frozenset[bytes]
     parts: PartsTable | None
     authenticator: Authenticator
     errors: Mapping[str, Mapping[str, Evaluate]]
@@ -117,11 +144,6 @@ class DialectPlan:
     used: frozenset[tuple[int | None, str]]
     #: What request lines were found to mean: clients ask for the same few again and again.
     routes: Remembered[list[EndpointPlan]] = field(default_factory=Remembered, compare=False)
-
-    @property
-    def name(self) -> str:
-        """The dialect's short name."""
-        return self.file.dialect
 
     @property
     def takes_uploads(self) -> bool:
@@ -178,15 +200,12 @@ class DialectPlan:
         reading = Reading(fields, charset.default if charset else "utf-8", means, values)
         if self.file.checks == "required-first":
             self._check_all_there(endpoint, reading)
-        names_codec, sent = charset.parameter if charset else None, fields.values
-        for parameter in endpoint.parameters:
-            name = parameter.name
-            if parameter.never_required and parameter.raw not in sent:
-                values[name] = parameter.default
-                continue
+        outline, names_codec = endpoint.outline(fields), charset.parameter if charset else None
+        values.update(outline.defaults)
+        for parameter in outline.to_read:
             parameter.put(reading)
-            if name == names_codec and values[name] is not None:
-                reading.codec = values[name]
+            if parameter.name == names_codec and values[names_codec] is not None:
+                reading.codec = values[names_codec]
 
     @staticmethod
     def _check_all_there(endpoint: EndpointPlan, reading: Reading) -> None:

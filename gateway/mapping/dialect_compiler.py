@@ -12,7 +12,7 @@ from gateway.core.messages import Concern
 from gateway.core.parts import PartsTable
 from gateway.mapping.answers import compile_answers
 from gateway.mapping.authentication import Authenticator
-from gateway.mapping.bindings import CodePlan, FollowUpPlan, MailingPlan, MessagePlan
+from gateway.mapping.bindings import CodePlan, FollowUpPlan, MailingPlan, MessagePlan, plainly
 from gateway.mapping.callbacks import compile_callbacks
 from gateway.mapping.dialect import DialectPlan, EndpointPlan, Place, lenient_path
 from gateway.mapping.functions import Evaluate
@@ -23,6 +23,7 @@ from gateway.mapping.schema.endpoint import Endpoint
 from gateway.mapping.schema.parameter import Parameter
 from gateway.mapping.source import Problem, Source, Where, did_you_mean
 from gateway.mapping.values import Compiler, Value
+from gateway.wire.forms import Fields
 
 #: What answers may always refer to.
 _ALWAYS = ("base", "zone", "drawn")
@@ -75,12 +76,14 @@ class _DialectCompiler:
         if content.callbacks:
             callbacks = compile_callbacks(content.callbacks, self._guards, ("callbacks",), content.json_style)
         return DialectPlan(
+            name=content.dialect,
             file=content,
             source=self._source,
             places=tuple(Place.of(each, content.paths == "lenient") for each in content.at),
             endpoints=endpoints,
             media=tuple(self._media),
             file_limits=self._files,
+            pictures=frozenset({*self._media, *self._files}),
             parts=self._parts,
             authenticator=Authenticator.of(content),
             errors={kind: self._error(tree, where) for kind, tree, where in self._errors()},
@@ -165,12 +168,14 @@ class _DialectCompiler:
         inside = frozenset({*names, *_ALWAYS, *self._of_the_account()})
         results = operation.results if operation else ()
         known = self._error_names() if endpoint.refuse else {*inside, *results}
+        meant = self._compiler.guard(endpoint.when, (*where, "when"), names)
         return EndpointPlan(
             path=path,
             methods=frozenset(methods),
             hosts=frozenset(host.lower() for host in endpoint.hosts),
-            meant=self._compiler.guard(endpoint.when, (*where, "when"), names),
-            guard_names=tuple(endpoint.when or ()),
+            meant=meant,
+            guard_names=frozenset(name.encode() for name in endpoint.when or ()),
+            meant_without=meant(dict.fromkeys(endpoint.when or (), ""), Fields({})),
             refuse=endpoint.refuse,
             operation=endpoint.operation,
             parameters=parameters,
@@ -195,15 +200,20 @@ class _DialectCompiler:
     def _values(self, trees: Mapping[str, Any], where: Where, known: Iterable[str]) -> dict[str, Value]:
         return {name: self._compiler.value(tree, (*where, name), known) for name, tree in trees.items()}
 
+    def _made_with(self, trees: Mapping[str, Any], where: Where, known: Iterable[str]) -> dict[str, Evaluate]:
+        """What parts of messages are made with."""
+        made = {name: value.evaluate for name, value in self._values(trees, where, known).items()}
+        return {name: plainly(each) for name, each in made.items()} if self._content.names else made
+
     def _message(self, endpoint: Endpoint, where: Where, names: frozenset[str]) -> MessagePlan | None:
         if endpoint.message is None:
             return None
         trees = endpoint.message.model_dump()
         self._check_literals(trees, where)
         then = trees.pop("then")
-        following = FollowUpPlan(self._values(then, (*where, "then"), names)) if then else None
+        following = FollowUpPlan(self._made_with(then, (*where, "then"), names)) if then else None
         constants = {name: tree for name, tree in trees.items() if tree is None or _is_constant(tree)}
-        values = self._values({name: tree for name, tree in trees.items() if name not in constants}, where, names)
+        values = self._made_with({name: tree for name, tree in trees.items() if name not in constants}, where, names)
         concerns = {part: _parameter_of(trees[part.value]) for part in Concern}
         otp: Mapping[str, Any] = trees["otp"] if isinstance(trees["otp"], dict) else {}
         parts = {"text": trees["text"], "template": otp.get("template"), **(otp.get("parameters") or {})}
@@ -227,7 +237,7 @@ class _DialectCompiler:
         entries = frozenset(each for n, spec in _members(listed) for each in known_names(n, spec))
         known = inside or names
         return MailingPlan(
-            self._values(trees, where, known),
+            self._made_with(trees, where, known),
             self._compiler.value(problem, (*where, "problem"), self._error_names()) if problem else None,
             self._compiler.value(personal, (*where, "personal"), known) if personal is not None else None,
             self._compiler.value(recipients, (*where, "recipients"), known) if recipients else None,

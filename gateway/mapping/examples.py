@@ -12,9 +12,9 @@ from gateway.core.codes import ALPHABETS
 from gateway.errors import Refusal
 from gateway.mapping.accounts import Account, Identities, Identity, name_tables, token_digest
 from gateway.mapping.answers import Answer
-from gateway.mapping.conversions import Records
+from gateway.mapping.conversions import NO_RECORDS, Records
 from gateway.mapping.dialect import DialectPlan
-from gateway.mapping.exchange import NO_RECORDS, NO_RESULTS, Exchange, FindPicture, fields_of
+from gateway.mapping.exchange import NO_RESULTS, Exchange, FindPicture, fields_of
 from gateway.mapping.functions import flat
 from gateway.mapping.otp import compile_rules
 from gateway.mapping.schema.dialect import Example
@@ -94,8 +94,8 @@ def understand(exchange: Exchange, picture: FindPicture, records: Records = NO_R
 
 
 def example_ids() -> Callable[[], str]:
-    """Ids that stay the same from run to run. The first one is the submission's, so messages begin with 1."""
-    counter = itertools.count()
+    """Ids that stay the same from run to run."""
+    counter = itertools.count(1)
     return lambda: f"MESSAGE-{next(counter)}"
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.messages import Message, Receipt
+from gateway.core.parts import PartsTable
 from gateway.core.pictures import IMAGE_ID
 from gateway.errors import Refusal
 from gateway.mapping.accounts import Identities, Identity
 from gateway.mapping.answers import Answer
 from gateway.mapping.bindings import Draw
-from gateway.mapping.conversions import Means, Records, Upload
+from gateway.mapping.conversions import NO_RECORDS, Means, Records, Upload
 from gateway.mapping.dialect import DialectPlan, EndpointPlan
 from gateway.wire.forms import Fields, TooManyFields, read_fields
 from gateway.wire.multipart import FilePlan, TooLarge
@@ -24,7 +25,6 @@ FindPicture = Callable[[bytes], str | None]
 _NUMBER_DIGITS = 10
 
 NO_RESULTS: Mapping[str, object] = {}
-NO_RECORDS: Records = {}
 
 
 @dataclass(slots=True)
@@ -63,9 +63,9 @@ class Exchange:
     @property
     def pictures(self) -> list[str]:
         """The ids of uploaded pictures that the request shows: those that it names, and those in it."""
-        if not (self.dialect.media or self.dialect.file_limits):
+        if self.fields is None or self.dialect.pictures.isdisjoint(self.fields.values):
             return []
-        named = [each for name in self.dialect.media for each in self.fields.all(name)] if self.fields else []
+        named = [each for name in self.dialect.media for each in self.fields.all(name)]
         ids = [each.decode() for each in named if IMAGE_ID.fullmatch(each)]
         return ids + [self.values[f"{name}.id"] for name in self.uploads if f"{name}.id" in self.values]
 
@@ -74,6 +74,8 @@ class Exchange:
         """Kind and number of what the request names of what is kept for the account."""
         assert self.endpoint is not None
         assert self.fields is not None
+        if not self.endpoint.records:
+            return []
         wanted = [(each.spec.of or "", self.fields.last(each.raw)) for each in self.endpoint.records]
         return [(kind, int(raw)) for kind, raw in wanted if raw and raw.isdigit() and len(raw) <= _NUMBER_DIGITS]
 
@@ -108,13 +110,14 @@ class Exchange:
         if self.endpoint.message:
             account, name = self.identity.account, self.dialect.name
             self.messages, self.follow_ups = self.endpoint.message.build(self.values, account, name, now, new_id)
-            self.values.update(self._counted())
+            if self.dialect.parts is not None:
+                self.values.update(self._counted(self.dialect.parts))
 
-    def _counted(self) -> dict[str, Any]:
-        """How many SMS the first message takes, if the dialect counts that. Raises ``Refusal`` for too many."""
-        if self.dialect.parts is None or not self.messages or self.messages[0].channel != "sms":
+    def _counted(self, parts: PartsTable) -> dict[str, Any]:
+        """How many SMS the first message takes. Raises ``Refusal`` for too many."""
+        if not self.messages or self.messages[0].channel != "sms":
             return {}
-        counted = self.dialect.parts.count(self.messages[0].content.text or "")
+        counted = parts.count(self.messages[0].content.text or "")
         if counted is None:
             assert self.endpoint is not None
             text = next((each for each in self.endpoint.parameters if each.spec.too_long), None)
@@ -123,9 +126,9 @@ class Exchange:
 
     def number(self, first: int) -> None:
         """Give the messages their integer ids, counting up; what follows one belongs to it."""
-        self.messages = [replace(each, number=first + i) for i, each in enumerate(self.messages)]
+        self.messages = [each._replace(number=first + i) for i, each in enumerate(self.messages)]
         numbers = {each.id: each.number for each in self.messages}
-        self.follow_ups = [replace(each, batch=numbers[each.follows or ""]) for each in self.follow_ups]
+        self.follow_ups = [each._replace(batch=numbers[each.follows or ""]) for each in self.follow_ups]
 
     @property
     def input(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -62,12 +62,15 @@ def as_integer(subject: Evaluate) -> Evaluate:
     return evaluate
 
 
-def each(name: str, element: str, fields: Iterable[str], make: Callable[[Scope], Any]) -> Evaluate:
-    """What is made of each member of a collection."""
-    keys = [(field, f"{element}.{field}") for field in fields]
+def each(name: str, keys: Sequence[tuple[str, str]], make: Evaluate, closed: bool) -> Evaluate:
+    """What is made of each member of a collection.
+
+    ``keys`` are the fields of a member and what they are called; with ``closed`` nothing else is looked up.
+    """
 
     def evaluate(scope: Scope) -> list[Any]:
-        made = (make({**scope, **_known(member, keys)}) for member in scope.get(name) or ())
+        outer = {} if closed else scope
+        made = [make({**outer, **_known(member, keys)}) for member in scope.get(name) or ()]
         return [each for each in made if each is not None]
 
     return evaluate

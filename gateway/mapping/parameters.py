@@ -35,16 +35,17 @@ class ParameterCheck:
     name: str
     raw: bytes
     spec: Parameter
-    many: bool
     default: Any
+    #: What the request has under its name: one value, all of them, or a tree.
+    sent: Callable[[Fields, bytes], Any]
     convert: Convert
     #: ``None`` without a condition.
     applies: Holds | None
     required: Callable[[Scope, Fields], bool]
     never_required: bool
-    recipients: int
+    #: Whether its default, if it is not sent, can stand there before its turn: nobody asks for it earlier.
+    early_default: bool
     wrong_when: tuple[Holds, ...]
-    refused: bool
     known_by_parts: bool
     members: tuple[ParameterCheck, ...] = ()
 
@@ -60,35 +61,29 @@ class ParameterCheck:
 
     def put(self, reading: Reading) -> None:
         """Put its value, or its default, among the values. Raises ``Refusal`` with the parameter's name."""
-        if self.never_required and self.raw not in reading.fields.values:
-            reading.values[self.name] = self.default
-            return
-        value = reading.values[self.name] = self.read(reading)
+        fields, values = reading.fields, reading.values
+        sent = self.sent(fields, self.raw)
+        if sent and (self.applies is None or self.applies(values, fields)):
+            try:
+                value = self.convert(sent, reading)
+            except ValueError as error:
+                raise self._refused(error) from error
+        else:
+            value = self.default if self.never_required else self._absent(reading)
+        values[self.name] = value
         if value is not None and self.known_by_parts:
-            reading.values.update(flat(self.name, value))
-        if self.wrong_when and any(holds(reading.values, reading.fields) for holds in self.wrong_when):
+            values.update(flat(self.name, value))
+        if self.wrong_when and any(holds(values, fields) for holds in self.wrong_when):
             raise self.fault
-
-    def read(self, reading: Reading) -> Any:
-        """The parameter's value, or its default. Raises ``Refusal`` with the parameter's name."""
-        fields = reading.fields
-        sent = self._sent(fields)
-        if not sent or (self.applies is not None and not self.applies(reading.values, fields)):
-            return self._absent(reading)
-        value = self._converted(sent, reading)
-        if self.refused and value not in self.spec.accepted:
-            raise Refusal("unsupported", self.name)
-        return value
-
-    def _sent(self, fields: Fields) -> Any:
-        if self.members:
-            return fields.tree(self.raw)
-        return fields.all(self.raw) if self.many else fields.last(self.raw)
 
     @property
     def fault(self) -> Refusal:
         """What is answered to a bad one, or to a missing one."""
         return Refusal(self.spec.error or "parameter", self.name)
+
+    def _refused(self, error: ValueError) -> Refusal:
+        too_long = self.spec.too_long if isinstance(error, TooLong) else None
+        return Refusal(too_long, self.name) if too_long else self.fault
 
     def _absent(self, reading: Reading) -> Any:
         is_required = self.required(reading.values, reading.fields)
@@ -106,18 +101,6 @@ class ParameterCheck:
             if is_required:
                 raise self.fault from error
             return None
-
-    def _converted(self, sent: Any, reading: Reading) -> Any:
-        try:
-            if not self.many:
-                return self.convert(sent, reading)
-            if len(sent) > self.recipients:
-                raise ValueError
-            return [self.convert(each, reading) for each in sent]
-        except TooLong as error:
-            raise Refusal(self.spec.too_long or self.spec.error or "parameter", self.name) from error
-        except ValueError as error:
-            raise self.fault from error
 
 
 #: Types of which more is known than one value.
@@ -159,27 +142,34 @@ class _Making:
 
     def check(self, name: str, spec: Parameter, where: Where) -> ParameterCheck:
         members: tuple[ParameterCheck, ...] = ()
+        never_required = spec.required is False and not spec.members and not spec.wrong_when and spec.type != "name"
+        # Those compiled before are those that are read before; a guard looks up nothing instead of nothing.
+        asked_before = spec.default is not None and name in self.compiler.used
         if spec.members:
             members = compile_parameters(spec.members, self.compiler, (*where, "members"), self.recipients, self.parts)
         return ParameterCheck(
             name=name,
             raw=name.encode(),
             spec=spec,
-            many=spec.many,
             default=spec.default,
-            convert=self._converter(name, spec, where, members),
+            sent=Fields.tree if members else Fields.all if spec.many else Fields.last,
+            convert=self._whole(name, spec, self._converter(name, spec, where, members)),
             applies=self.compiler.guard(spec.only, (*where, "only"), self.names) if spec.only else None,
             required=_requirement(spec, self.compiler, where, self.names),
-            never_required=spec.required is False and not members and not spec.wrong_when and spec.type != "name",
-            recipients=self.recipients,
+            never_required=never_required,
+            early_default=never_required and not asked_before,
             wrong_when=tuple(
                 self.compiler.guard(guard, (*where, "wrong_when", i), self.names)
                 for i, guard in enumerate(spec.wrong_when)
             ),
-            refused=spec.refused is not None,
             known_by_parts=spec.type in _KNOWN_BY_PARTS,
             members=members,
         )
+
+    def _whole(self, name: str, spec: Parameter, convert: Convert) -> Convert:
+        """What converts all that is sent, where ``convert`` does one value."""
+        whole = _each(convert, self.recipients) if spec.many else convert
+        return _accepted(name, spec, whole) if spec.refused is not None else whole
 
     def _converter(self, name: str, spec: Parameter, where: Where, members: Sequence[ParameterCheck]) -> Convert:
         if spec.type in BY_SPEC:
@@ -197,6 +187,27 @@ class _Making:
         if spec.parts and self.parts is None:
             self.compiler.complain((*where, "parts"), "the dialect has no table of 'parts'")
         return text_converter(name, spec, narrower, self.parts if spec.parts else None)
+
+
+def _each(convert: Convert, most: int) -> Convert:
+    def convert_each(sent: Sequence[bytes], reading: Reading) -> list[Any]:
+        if len(sent) > most:
+            raise ValueError
+        return [convert(each, reading) for each in sent]
+
+    return convert_each
+
+
+def _accepted(name: str, spec: Parameter, convert: Convert) -> Convert:
+    """Refuses all values but a few."""
+
+    def convert_accepted(sent: Any, reading: Reading) -> Any:
+        value = convert(sent, reading)
+        if value not in spec.accepted:
+            raise Refusal("unsupported", name)
+        return value
+
+    return convert_accepted
 
 
 def _requirement(

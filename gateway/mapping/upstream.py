@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from operator import attrgetter
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import orjson
 
-from gateway.core.messages import PIN, Concern, Content, Message, Otp, Outcome, Receipt, only_digits
+from gateway.core.messages import Concern, Message, Outcome, Receipt, only_digits
+from gateway.mapping.about_messages import MESSAGE_NAMES, Known, known_of, scope_of
 from gateway.mapping.accounts import Account
 from gateway.mapping.hooks import HookPlan, compile_hooks
 from gateway.mapping.otp import OtpTemplates, compile_templates
@@ -19,24 +19,15 @@ from gateway.mapping.source import Problem, Source, Where
 from gateway.mapping.values import Compiler, Holds, Leaf, Value
 from gateway.wire.forms import Fields
 
-#: The least that Viber takes, in seconds (wire: smsbat.md, 2).
-SHORTEST_TTL = 30
 #: More parts than any message has; a larger number is no number of parts.
 _MOST_PARTS = 1000
 _NO_FIELDS = Fields({})
-_OF_MESSAGE = tuple(field.name for field in fields(Message) if field.name != "content")
-_OF_CONTENT = tuple(field.name for field in fields(Content) if field.name != "otp")
-_of_message, _of_content = attrgetter(*_OF_MESSAGE), attrgetter(*_OF_CONTENT)
-_OF_ACCOUNT = ("plain", "viber_type", "variant", "sms_fallback", "fallback_sender", "fallback_ttl")
-_OF_OTP = ("otp_template", "otp_language", "otp_parameters", "otp_pin", "otp_validity")
-_MESSAGE_NAMES = frozenset({*_OF_MESSAGE, *_OF_CONTENT, *_OF_ACCOUNT, *_OF_OTP})
 #: Keys of an error or of a refused entry that say what is wrong, the most telling first (wire: smsbat.md, 4 and 5).
 _TELLING = ("field", "code", "error", "message", "reason")
 _UNPAIRED = Receipt(Outcome.UNKNOWN, detail="no entry of the answer belongs to this message")
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """One message of a call: what pairing its receipt needs."""
 
     id: str
@@ -47,6 +38,8 @@ class Sent:
 class _ItemPlan:
     holds: Holds
     value: Value
+    #: What it is made with.
+    known: Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +48,22 @@ class UpstreamPlan:
 
     file: UpstreamFile
     items: tuple[_ItemPlan, ...]
+    #: What decides which one it is.
+    deciding: Known
     otp_templates: OtpTemplates
     hooks: HookPlan
 
     def item(self, message: Message, account: Account, now: int) -> dict[str, Any]:
         """The messagelist entry of one message, with the time-to-live that it has left at ``now`` (milliseconds)."""
-        scope = _scope(message, account, now)
-        built: dict[str, Any] = self._plan(scope).value.evaluate(scope)
+        plan = self._plan(message, account, now)
+        built: dict[str, Any] = plan.value.evaluate(scope_of(plan.known, message, account, now))
         return built
 
     def item_leaves(self, message: Message, account: Account, now: int) -> list[tuple[Leaf, Any]]:
         """The same scalar by scalar, with the line of the file that made each."""
-        scope = _scope(message, account, now)
-        built = [(leaf, leaf.evaluate(scope)) for leaf in self._plan(scope).value.leaves]
+        plan = self._plan(message, account, now)
+        scope = scope_of(plan.known, message, account, now)
+        built = [(leaf, leaf.evaluate(scope)) for leaf in plan.value.leaves]
         return [(leaf, value) for leaf, value in built if value is not None]
 
     def body(self, items: Sequence[Mapping[str, Any]]) -> bytes:
@@ -97,21 +93,20 @@ class UpstreamPlan:
         wording = (receipt.detail or "").lower()
         return receipt.outcome is Outcome.INVALID and any(word in wording for word in self.file.errors.duplicate)
 
-    def _plan(self, scope: Mapping[str, Any]) -> _ItemPlan:
+    def _plan(self, message: Message, account: Account, now: int) -> _ItemPlan:
+        scope = scope_of(self.deciding, message, account, now)
         for plan in self.items:
             if plan.holds(scope, _NO_FIELDS):
                 return plan
-        raise LookupError(f"no item of {self.file.upstream} is for channel {scope['channel']!r}")
+        raise LookupError(f"no item of {self.file.upstream} is for channel {message.channel!r}")
 
     def _receipt(self, entry: dict[str, Any]) -> Receipt:
         keys = self.file.receipts
         upstream_id = entry.get(keys.message_id)
-        refused = str(entry.get(keys.status, "")).lower() in keys.refused
+        refused = keys.status in entry and str(entry[keys.status]).lower() in keys.refused
         if upstream_id in (None, "") or refused:
             return self._refused_entry(entry)
-        counts = [entry[key] for key in keys.parts if isinstance(entry.get(key), int)]
-        parts = counts[0] if counts and 0 <= counts[0] <= _MOST_PARTS else None
-        return Receipt(Outcome.ACCEPTED, str(upstream_id)[:100], parts)
+        return Receipt(Outcome.ACCEPTED, str(upstream_id)[:100], _parts(entry, keys.parts))
 
     def _refused_entry(self, entry: dict[str, Any]) -> Receipt:
         told = {key: entry[key] for key in _TELLING if key in entry}
@@ -123,42 +118,16 @@ def compile_upstream(content: UpstreamFile, source: Source) -> tuple[UpstreamPla
     """Compile the upstream file; the plan is for use only when there are no problems."""
     problems: list[Problem] = []
     compiler = Compiler(source, problems)
-    items = []
+    items, deciding = [], set[str]()
     for i, item in enumerate(content.items):
         where: Where = ("items", i)
-        holds = compiler.guard(item.when, (*where, "when"), _MESSAGE_NAMES)
-        items.append(_ItemPlan(holds, compiler.value(item.json_, (*where, "json"), _MESSAGE_NAMES)))
+        deciding |= (item.when or {}).keys()
+        holds = compiler.guard(item.when, (*where, "when"), MESSAGE_NAMES)
+        value = compiler.value(item.json_, (*where, "json"), MESSAGE_NAMES)
+        items.append(_ItemPlan(holds, value, known_of(value.uses)))
     templates = compile_templates(content.otp_templates, source, problems)
-    return UpstreamPlan(content, tuple(items), templates, compile_hooks(content.hooks, compiler, ("hooks",))), problems
-
-
-def _scope(message: Message, account: Account, now: int) -> dict[str, Any]:
-    content, fallback = message.content, account.sms_fallback
-    return {
-        **dict(zip(_OF_MESSAGE, _of_message(message), strict=True)),
-        **dict(zip(_OF_CONTENT, _of_content(content), strict=True)),
-        "plain": content.plain,
-        # Without a word to say there is no SMS: a picture alone may have none.
-        "sms_fallback": bool(fallback or content.fallback_sender) and bool(content.fallback_text or content.text),
-        "fallback_sender": content.fallback_sender or (fallback.sender if fallback else None) or message.sender,
-        "fallback_ttl": fallback.ttl if fallback else None,
-        # A message that waited does not begin its life anew at SMSBAT.
-        # A clock that was set back makes nobody's time longer.
-        "ttl": max(SHORTEST_TTL, min(message.ttl, -(-(message.expires_at - now) // 1000))),
-        "viber_type": account.viber_type(message.sender),
-        "variant": account.variant,
-        **(_otp_scope(content.otp) if content.otp else {}),
-    }
-
-
-def _otp_scope(otp: Otp) -> dict[str, Any]:
-    return {
-        "otp_template": otp.template,
-        "otp_language": otp.language,
-        "otp_parameters": otp.parameters,
-        "otp_pin": otp.parameters.get(PIN),
-        "otp_validity": otp.validity,
-    }
+    hooks = compile_hooks(content.hooks, compiler, ("hooks",))
+    return UpstreamPlan(content, tuple(items), known_of(deciding), templates, hooks), problems
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:
@@ -169,15 +138,25 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
+def _parts(entry: dict[str, Any], keys: Sequence[str]) -> int | None:
+    """How many SMS a message takes: the first number there is, if it can be one."""
+    for key in keys:
+        count = entry.get(key)
+        if isinstance(count, int):
+            return count if 0 <= count <= _MOST_PARTS else None
+    return None
+
+
 def _pair(batch: Sequence[Sent], entries: list[dict[str, Any]], keys: Receipts) -> list[dict[str, Any] | None]:
     """Each message's entry: by its own id, by digits when those are unique, by position when the counts agree."""
-    by_id = {str(entry[keys.customer_id]): entry for entry in entries if entry.get(keys.customer_id) is not None}
+    key = keys.customer_id
+    by_id = {str(entry[key]): entry for entry in entries if entry.get(key) is not None}
     ours = {sent.id for sent in batch}
-    loose = [entry for entry in entries if str(entry.get(keys.customer_id)) not in ours]
-    if not loose:
+    if len(by_id) == len(entries) and by_id.keys() <= ours:
         return [by_id.get(sent.id) for sent in batch]
+    loose = [entry for entry in entries if str(entry.get(key)) not in ours]
     by_digits = _unique_by_digits(batch, loose, keys)
-    positional = len(entries) == len(batch) and all(entry.get(keys.customer_id) is None for entry in entries)
+    positional = len(entries) == len(batch) and all(entry.get(key) is None for entry in entries)
     return [
         by_id.get(sent.id) or by_digits.get(sent.digits) or (entries[i] if positional else None)
         for i, sent in enumerate(batch)

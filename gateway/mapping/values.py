@@ -72,10 +72,14 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A compiled tree: ``evaluate`` builds it whole, ``leaves`` tells which line of the file made which part."""
+    """A compiled tree: ``evaluate`` builds it whole, ``leaves`` tells which line of the file made which part.
+
+    ``uses`` are the names that it looks up: without any, it is always the same.
+    """
 
     evaluate: Evaluate
     leaves: tuple[Leaf, ...]
+    uses: frozenset[str]
 
 
 class Compiler:
@@ -104,8 +108,16 @@ class Compiler:
     def value(self, tree: Any, where: Where, known: Iterable[str]) -> Value:
         """Compile ``tree``, which stands at ``where``; its references must be among ``known``."""
         self._leaves = []
-        evaluate = self._tree(tree, where, frozenset(known), ())
-        return Value(evaluate, tuple(self._leaves))
+        evaluate, uses = self._noting(lambda: self._tree(tree, where, frozenset(known), ()))
+        return Value(evaluate, tuple(self._leaves), uses)
+
+    def _noting(self, compile_inner: Callable[[], Evaluate]) -> tuple[Evaluate, frozenset[str]]:
+        """What is compiled, and the names that it uses."""
+        outer, self.used = self.used, set()
+        evaluate = compile_inner()
+        uses = frozenset(self.used)
+        self.used = outer | uses
+        return evaluate, uses
 
     def _tree(self, tree: Any, where: Where, known: frozenset[str], path: Where) -> Evaluate:
         if isinstance(tree, dict):
@@ -172,6 +184,7 @@ class Compiler:
         if name == "$replace":
             return functions.replaced(inner(name), tree["what"], inner("by"))
         if name == "$time":
+            self.used.add("zone")
             return functions.moment(inner(name), tree["as"])
         return functions.as_text(inner(name)) if name == "$text" else functions.as_integer(inner(name))
 
@@ -208,30 +221,26 @@ class Compiler:
         self.known_name(name, (*where, "$each"), known)
         element, fields = self._collections[name]
         inner = known | {f"{element}.{field}" for field in fields}
-        rest = tree.keys() - {"$each"}
-        if rest & {"$key", "$value"}:
-            return self._each_value(tree, where, inner, path, (name, element, fields))
-        if any(str(key).startswith("$") for key in rest):
-            self.complain((*where, "$each"), "'$each' goes with no other function: put that under a '$value'")
-        body = {key: tree[key] for key in tree if key in rest}
-        return functions.each(name, element, fields, self._mapping(body, where, inner, path))
+        make, uses = self._noting(lambda: self._each_body(tree, where, inner, path))
+        # Of its members, and of all around them, only what is used.
+        keys = [(field, f"{element}.{field}") for field in fields if f"{element}.{field}" in uses]
+        members = functions.each(name, keys, make, closed=uses <= {key for _, key in keys})
+        return functions.keyed(members) if "$key" in tree else members
 
-    def _each_value(
-        self,
-        tree: dict[str, Any],
-        where: Where,
-        known: frozenset[str],
-        path: Where,
-        over: tuple[str, str, tuple[str, ...]],
-    ) -> Evaluate:
-        """A list of values, or an object of keys and values."""
-        if tree.keys() - {"$each", "$key"} != {"$value"}:
+    def _each_body(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
+        """What is made of each: a mapping, a value, or a key and a value."""
+        rest = {key: each for key, each in tree.items() if key != "$each"}
+        if not rest.keys() & {"$key", "$value"}:
+            if any(str(key).startswith("$") for key in rest):
+                self.complain((*where, "$each"), "'$each' goes with no other function: put that under a '$value'")
+            return self._mapping(rest, where, known, path)
+        if rest.keys() - {"$key"} != {"$value"}:
             self.complain((*where, "$each"), "'$each' goes with a '$value', or a '$key' and a '$value', or a rest")
         value = self._tree(tree.get("$value"), (*where, "$value"), known, path)
         if "$key" not in tree:
-            return functions.each(*over, value)
+            return value
         key = self._tree(tree["$key"], (*where, "$key"), known, path)
-        return functions.keyed(functions.each(*over, lambda scope: (str(key(scope)), value(scope))))
+        return lambda scope: (str(key(scope)), value(scope))
 
     def guard(self, tree: Mapping[str, Any] | None, where: Where, known: Iterable[str]) -> Holds:
         """Compile a guard over checked values; presence is looked up in the raw fields too."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from binascii import unhexlify
+from binascii import a2b_qp, unhexlify
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,7 +46,7 @@ class Fields:
 
     def all(self, name: bytes) -> list[bytes]:
         """The values of a repeated parameter that are not blank: a blank one counts as not sent."""
-        return [value for value in self.values.get(name, ()) if value]
+        return [*filter(None, self.values.get(name, ()))]
 
     def last(self, name: bytes) -> bytes | None:
         """The value of a single parameter: the last one wins, of those that are not blank."""
@@ -126,21 +126,30 @@ def parse_urlencoded(raw: bytes, most: int = MAX_FIELDS) -> Values:
         if pair:
             name, _, value = pair.partition(b"=")
             if b"%" in pair:
-                name, value = _unescape_runs(name), _unescape_runs(value)
-            values.setdefault(name, []).append(value)
+                name, value = _unescape(name) if b"%" in name else name, _unescape(value)
+            if name in values:
+                values[name].append(value)
+            else:
+                values[name] = [value]
     return values
 
 
-#: Runs of escapes, converted in one go: an escaped Cyrillic text is little else.
+#: Runs of escapes, converted in one go.
 _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 
 def unescape(raw: bytes) -> bytes:
     """``+`` and ``%XX`` of a form as bytes; a broken ``%`` stays as it is."""
-    return _unescape_runs(raw.replace(b"+", b" "))
+    return _unescape(raw.replace(b"+", b" "))
 
 
-def _unescape_runs(raw: bytes) -> bytes:
+def _unescape(raw: bytes) -> bytes:
+    """Quoted-printable has the same escapes behind ``=``, and a reader in C: a Cyrillic text is little but escapes."""
+    if b"=" not in raw and b"\n" not in raw and b"\r" not in raw:
+        read = a2b_qp(raw.replace(b"%", b"="))
+        # Every escape makes it shorter by two; a broken one, which has to stay, by less.
+        if len(raw) - len(read) == 2 * raw.count(b"%"):
+            return read
     return _ESCAPES.sub(_unescape_run, raw)
 
 

@@ -58,4 +58,7 @@ def _nested(lines: list[str], name: str, node: Mapping[str, Any], indent: str) -
 
 def _escape(value: object, table: dict[int, str]) -> str:
     text = str(value)
-    return _ILLEGAL.sub("\ufffd", text).translate(table) if _SPECIAL.search(text) else text
+    # No letter and no digit is special, and that is quicker to tell: most values are numbers and words.
+    if text.isalnum() or not _SPECIAL.search(text):
+        return text
+    return _ILLEGAL.sub("\ufffd", text).translate(table)

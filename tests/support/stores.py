@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Engine
@@ -44,4 +43,4 @@ def run(engine: Engine, scenario: Callable[[MessageStore], Coroutine[Any, Any, N
 
 
 def message(number: int) -> Message:
-    return replace(MESSAGE, id=f"id-{number:05d}")
+    return MESSAGE._replace(id=f"id-{number:05d}")
