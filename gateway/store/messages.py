@@ -69,6 +69,8 @@ _NOT_FOLLOWED = (
     .values(state=State.WITHDRAWN.value)
 )
 
+#: Seconds that the end of messages which went out may wait for new ones to be written with: nobody waits for it.
+_SETTLE_PATIENCE = 0.01
 _STATE_AFTER = {Outcome.ACCEPTED: State.SUBMITTED, Outcome.UNKNOWN: State.UNPAIRED}
 
 
@@ -186,7 +188,7 @@ class MessageStore:
 
     async def _write_settled(self, settled: Collection[Settled], now: int) -> None:
         for statement, some in _settlements(settled):
-            await self._writer.write(statement, [_settled_row(each, now) for each in some])
+            await self._writer.write(statement, [_settled_row(each, now) for each in some], _SETTLE_PATIENCE)
 
     async def settle_failed(self, settled: Collection[Settled], now: int, reports: ReportStore) -> Applied:
         """The same for accepted messages that did not go out, with the reports that are owed for it."""
