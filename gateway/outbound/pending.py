@@ -15,6 +15,8 @@ _NO_VERDICT = Receipt(Outcome.TEMPORARY)
 class Verdicts:
     """The receipts of one submission, gathered until all are there or nobody waits any more."""
 
+    __slots__ = ("_complete", "_missing", "_receipts", "_writing", "_written", "awaited", "latest")
+
     def __init__(self, ids: Iterable[str]) -> None:
         self._complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.awaited = True
@@ -31,20 +33,22 @@ class Verdicts:
             self._receipts[message_id] = receipt
             self._missing -= 1
         if self._missing == 0:
-            self._end_wait()
+            self.end_wait()
 
-    async def arrive(self, seconds: float) -> bool:
-        """Wait until every message is settled, or so long; whether they are."""
-        timer = asyncio.get_running_loop().call_later(seconds, self._end_wait)
-        try:
-            await self._complete
-        finally:
-            timer.cancel()
+    async def arrive(self) -> bool:
+        """Wait until every message is settled, or the wait is ended; whether they are. Raises what it failed with."""
+        await self._complete
         return self.known
 
-    def _end_wait(self) -> None:
+    def end_wait(self) -> None:
+        """Wait no longer."""
         if not self._complete.done():
             self._complete.set_result(None)
+
+    def fail(self, failure: Exception) -> None:
+        """There will be no receipts."""
+        if not self._complete.done():
+            self._complete.set_exception(failure)
 
     @property
     def known(self) -> bool:
@@ -99,9 +103,10 @@ class Pending:
         return self.verdicts is not None and self.verdicts.awaited
 
     def tell(self, receipt: Receipt) -> None:
-        """Pass the verdict on to the waiting client, if there is one."""
+        """Pass the verdict on to the waiting client, if there is one; it waits for this message no longer."""
         if self.verdicts is not None:
             self.verdicts.put(self.message.id, receipt)
+            self.verdicts = None
 
 
 def may_have_gone_out(pending: Sequence[Pending]) -> bool:

@@ -11,6 +11,7 @@ import dataclasses
 import random
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -30,12 +31,14 @@ from gateway.outbound.alarm import Alarm
 from gateway.outbound.backlog import Backlog
 from gateway.outbound.checks import last_check
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
+from gateway.outbound.deadlines import Deadlines
 from gateway.outbound.judgement import Judgement, judge
 from gateway.outbound.pending import Pending, Verdicts, may_have_gone_out
 from gateway.outbound.reports import Reports
 from gateway.outbound.settlement import Settlement
 from gateway.points import Point, reach
 from gateway.store.messages import MessageStore, Reading, Settled
+from gateway.store.writer import Told
 
 log = structlog.get_logger("gateway.sender")
 
@@ -43,13 +46,35 @@ log = structlog.get_logger("gateway.sender")
 STOP_TIMEOUT = 10.0
 #: Seconds before a runner that failed, or a store that could not be read, is tried again.
 RETRY_DELAY = 1.0
-#: Seconds between the beginnings of calls that are in flight together: what a call costs by itself is more than what
-#: dozens of messages add to it, and this is short beside the time that a call takes.
+#: Seconds between the beginnings of calls that are in flight together while more is being stored: what a call costs by
+#: itself is more than what dozens of messages add to it, and this is short beside the time that a call takes.
 SPACING = 0.01
 #: Seconds after which the clock is asked again whether held messages are due.
 LONGEST_ALARM = 60.0
+#: Stores messages, and tells when they are on disk or why they are not.
+Storing = Callable[[Told], None]
 _BUSY_CALLS = 4
 _NOTHING_READ = Reading([], exhausted=False)
+
+
+class _Submission:
+    """Messages of one request, and what they wait for."""
+
+    __slots__ = ("account", "deadline", "pending", "verdicts", "waits")
+
+    def __init__(self, messages: Sequence[Message], account: Account, deadline: float) -> None:
+        self.account = account
+        self.deadline = deadline
+        self.verdicts = Verdicts([message.id for message in messages])
+        self.pending = [Pending(message, account, self.verdicts) for message in messages]
+        self.waits: set[Verdicts] = set()
+
+    async def arrive(self) -> bool:
+        """Whether all verdicts came in time."""
+        try:
+            return await self.verdicts.arrive()
+        finally:
+            self.waits.discard(self.verdicts)
 
 
 class Sender:
@@ -76,8 +101,11 @@ class Sender:
         self._budget = CallBudget(settings.calls_per_second, settings.burst, settings.calls_in_flight)
         self._breaker = Breaker()
         self._backlog = Backlog()
+        self._deadlines = Deadlines()
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0
+        #: Submissions that are being stored.
+        self._coming = 0
         self._pause = Pause()
         self._times_denied = 0
         self._changed = asyncio.Event()
@@ -106,23 +134,43 @@ class Sender:
         """Whether there is no room in memory for messages that may have to be withdrawn."""
         return self._backlog.crowded
 
-    async def submit(self, messages: Sequence[Message], account: Account, wait: float) -> list[Receipt] | Receipt:
-        """Queue stored messages and wait so many seconds for the verdicts.
+    async def submit(
+        self, messages: Sequence[Message], account: Account, deadline: float, store: Storing | None = None
+    ) -> list[Receipt] | Receipt:
+        """Queue messages when they are stored, and wait for the verdicts until ``deadline`` (monotonic).
 
-        Returns the receipts when they came in time. Otherwise receipts that count as accepted, since delivery goes on;
-        or, when the account wants a refusal and none of the messages can have gone out, one receipt that says why:
-        they are withdrawn then.
+        ``store`` stores them; there is none for those that are stored already. Returns the receipts when they came in
+        time. Otherwise receipts that count as accepted, since delivery goes on; or, when the account wants a refusal
+        and none of the messages can have gone out, one receipt that says why: they are withdrawn then. Raises what the
+        storing told.
         """
-        verdicts = Verdicts(message.id for message in messages)
-        new = [Pending(message, account, verdicts) for message in messages]
-        # What may have to be withdrawn must be in reach.
-        pending = self._backlog.add(new, whatever_the_room=account.refuse_on_timeout)
-        self._changed.set()
-        if not await verdicts.arrive(wait):
+        submission = _Submission(messages, account, deadline)
+        if store is None:
+            self._queue(submission)
+        else:
+            self._coming += 1
+            store(partial(self._stored, submission))
+        verdicts = submission.verdicts
+        if not await submission.arrive():
             await verdicts.give_up()
-            if not verdicts.known and account.refuse_on_timeout and await self._withdraw(pending):
+            if not verdicts.known and account.refuse_on_timeout and await self._withdraw(submission.pending):
                 return verdicts.latest
         return verdicts.receipts
+
+    def _stored(self, submission: _Submission, failure: Exception | None) -> None:
+        self._coming -= 1
+        if failure is None:
+            reach(Point.STORED)
+            self._queue(submission)
+        else:
+            submission.verdicts.fail(failure)
+
+    def _queue(self, submission: _Submission) -> None:
+        # What may have to be withdrawn must be in reach.
+        anyhow = submission.account.refuse_on_timeout
+        submission.pending = self._backlog.add(submission.pending, whatever_the_room=anyhow)
+        submission.waits = self._deadlines.end(submission.verdicts, submission.deadline - time.monotonic())
+        self._changed.set()
 
     async def _withdraw(self, pending: Sequence[Pending]) -> bool:
         """Take messages back, on disk too; false when SMSBAT may have one of them, or it can't be written down."""
@@ -205,7 +253,7 @@ class Sender:
     def _delay(self) -> float:
         now = time.monotonic()
         delay = max(self._breaker.delay(now), self._pause.until - now, self._budget.delay(now))
-        if self._in_flight and len(self._backlog) < self._settings.messages_per_call:
+        if self._in_flight and self._coming and len(self._backlog) < self._settings.messages_per_call:
             delay = max(delay, self._called_at + SPACING - now)
         return delay
 

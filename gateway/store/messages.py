@@ -37,6 +37,7 @@ from gateway.store.database import Database
 from gateway.store.nodes import ALONE, Share
 from gateway.store.reports import Applied, ReportStore
 from gateway.store.tables import messages, nodes
+from gateway.store.writer import Told
 
 log = structlog.get_logger("gateway.store")
 
@@ -163,12 +164,18 @@ class MessageStore:
         Returns for each the id of the message that it is, which is another's when it repeats that. ``None`` when the
         account is over its rate: nothing is stored then.
         """
-        rows = [message_row(message, smsbat, node=self._share.id) for message in submission]
-        planned = [message_row(message, smsbat, State.PLANNED) for message in follow_ups]
+        rows, planned = self._rows(submission, smsbat), _planned(follow_ups, smsbat)
         if terms:
             return await self._writer.run(Admission(submission, rows, _INSERT, terms, planned))
         await self._writer.write(_INSERT, [*rows, *planned])
         return [message.id for message in submission]
+
+    def put(self, submission: Sequence[Message], smsbat: str, follow_ups: Sequence[Message], told: Told) -> None:
+        """The same without terms; ``told`` is called when the rows are durable, or with why they are not."""
+        self._writer.put(_INSERT, self._rows(submission, smsbat) + _planned(follow_ups, smsbat), told)
+
+    def _rows(self, submission: Sequence[Message], smsbat: str) -> list[dict[str, Any]]:
+        return [message_row(message, smsbat, node=self._share.id) for message in submission]
 
     async def settle(self, settled: Collection[Settled], now: int) -> None:
         """Store where messages ended; those that ended before stay as they are.
@@ -276,6 +283,10 @@ class MessageStore:
         )
         with self._engine.connect() as connection:
             return {row.smsbat: row.messages for row in connection.execute(query)}
+
+
+def _planned(follow_ups: Sequence[Message], smsbat: str) -> list[dict[str, Any]]:
+    return [message_row(message, smsbat, State.PLANNED) for message in follow_ups]
 
 
 def message_row(
