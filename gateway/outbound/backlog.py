@@ -102,11 +102,14 @@ class Backlog:
     def take(self, most: int) -> list[Pending]:
         """The next call's messages: all that wait, up to ``most`` and to what each of them bears."""
         taken: list[Pending] = []
-        while self._waiting and len(taken) < min(most, self._waiting[0].batch_cap):
-            pending = self._waiting.popleft()
+        while self._waiting:
+            pending = self._waiting[0]
             if not pending.withdrawn:
-                taken.append(pending)
                 most = min(most, pending.batch_cap)
+                if len(taken) >= most:
+                    break
+                taken.append(pending)
+            self._waiting.popleft()
         return taken
 
     def forget(self, ids: Iterable[str]) -> None:

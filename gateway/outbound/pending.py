@@ -109,6 +109,29 @@ class Pending:
             self.verdicts = None
 
 
+class Submission:
+    """The messages of one request on their way, and the client that waits until ``deadline`` (monotonic).
+
+    ``waits`` are those that end together with its own when it lasts until then.
+    """
+
+    __slots__ = ("account", "deadline", "pending", "verdicts", "waits")
+
+    def __init__(self, messages: Sequence[Message], account: Account, deadline: float) -> None:
+        self.account = account
+        self.deadline = deadline
+        self.verdicts = Verdicts([message.id for message in messages])
+        self.pending = [Pending(message, account, self.verdicts) for message in messages]
+        self.waits: set[Verdicts] = set()
+
+    async def arrive(self) -> bool:
+        """Whether all verdicts came in time."""
+        try:
+            return await self.verdicts.arrive()
+        finally:
+            self.waits.discard(self.verdicts)
+
+
 def may_have_gone_out(pending: Sequence[Pending]) -> bool:
     """Whether SMSBAT may have any of these messages."""
     return any(each.in_call or each.maybe_out for each in pending)

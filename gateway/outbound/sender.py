@@ -29,11 +29,10 @@ from gateway.mapping.upstream import UpstreamPlan
 from gateway.metrics import BREAKER, BUDGET, CALL_MESSAGES, CALL_SECONDS, CALLS, OLDEST, QUEUED
 from gateway.outbound.alarm import Alarm
 from gateway.outbound.backlog import Backlog
-from gateway.outbound.checks import last_check
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
 from gateway.outbound.deadlines import Deadlines
-from gateway.outbound.judgement import Judgement, judge
-from gateway.outbound.pending import Pending, Verdicts, may_have_gone_out
+from gateway.outbound.judgement import Judgement, judge, out_of_time
+from gateway.outbound.pending import Pending, Submission, may_have_gone_out
 from gateway.outbound.reports import Reports
 from gateway.outbound.settlement import Settlement
 from gateway.points import Point, reach
@@ -57,26 +56,6 @@ _BUSY_CALLS = 4
 _NOTHING_READ = Reading([], exhausted=False)
 
 
-class _Submission:
-    """Messages of one request, and what they wait for."""
-
-    __slots__ = ("account", "deadline", "pending", "verdicts", "waits")
-
-    def __init__(self, messages: Sequence[Message], account: Account, deadline: float) -> None:
-        self.account = account
-        self.deadline = deadline
-        self.verdicts = Verdicts([message.id for message in messages])
-        self.pending = [Pending(message, account, self.verdicts) for message in messages]
-        self.waits: set[Verdicts] = set()
-
-    async def arrive(self) -> bool:
-        """Whether all verdicts came in time."""
-        try:
-            return await self.verdicts.arrive()
-        finally:
-            self.waits.discard(self.verdicts)
-
-
 class Sender:
     """Submits the messages of one SMSBAT login. Use from one event loop; ``start`` before anything else."""
 
@@ -98,6 +77,7 @@ class Sender:
         self._reports = reports
         self._dice = dice
         self._client = SmsbatClient(login, upstream.file.submit, settings.calls_in_flight)
+        self._call_seconds, self._call_messages = CALL_SECONDS.labels(self.name), CALL_MESSAGES.labels(self.name)
         self._budget = CallBudget(settings.calls_per_second, settings.burst, settings.calls_in_flight)
         self._breaker = Breaker()
         self._backlog = Backlog()
@@ -144,7 +124,7 @@ class Sender:
         and none of the messages can have gone out, one receipt that says why: they are withdrawn then. Raises what the
         storing told.
         """
-        submission = _Submission(messages, account, deadline)
+        submission = Submission(messages, account, deadline)
         if store is None:
             self._queue(submission)
         else:
@@ -157,7 +137,7 @@ class Sender:
                 return verdicts.latest
         return verdicts.receipts
 
-    def _stored(self, submission: _Submission, failure: Exception | None) -> None:
+    def _stored(self, submission: Submission, failure: Exception | None) -> None:
         self._coming -= 1
         if failure is None:
             reach(Point.STORED)
@@ -165,7 +145,7 @@ class Sender:
         else:
             submission.verdicts.fail(failure)
 
-    def _queue(self, submission: _Submission) -> None:
+    def _queue(self, submission: Submission) -> None:
         # What may have to be withdrawn must be in reach.
         anyhow = submission.account.refuse_on_timeout
         submission.pending = self._backlog.add(submission.pending, whatever_the_room=anyhow)
@@ -279,7 +259,7 @@ class Sender:
         expired = [pending for pending in batch if pending.message.expires_at <= now]
         if not expired:
             return batch
-        self._spawn(self._settle([(pending, _out_of_time(pending)) for pending in expired]))
+        self._spawn(self._settle([(pending, out_of_time(pending)) for pending in expired]))
         return [pending for pending in batch if pending.message.expires_at > now]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -337,8 +317,8 @@ class Sender:
 
     def _count(self, messages: int, outcome: str, seconds: float) -> None:
         CALLS.labels(self.name, outcome).inc()
-        CALL_SECONDS.labels(self.name).observe(seconds)
-        CALL_MESSAGES.labels(self.name).observe(messages)
+        self._call_seconds.observe(seconds)
+        self._call_messages.observe(messages)
 
     def tell(self) -> None:
         """Tell Prometheus how it stands."""
@@ -416,11 +396,3 @@ def _named(batch: Sequence[Pending]) -> dict[str, list[str]]:
     batches = {batch_name(each.account, each.batch) for each in messages if each.batch is not None}
     told = {"ids": [each.id for each in messages]}
     return {**told, "batches": sorted(batches)} if batches else told
-
-
-def _out_of_time(pending: Pending) -> Settled:
-    """A message whose time is over; of one that SMSBAT may have taken, its reports may still tell."""
-    message = pending.message
-    if not pending.maybe_out:
-        return Settled.without(message, State.EXPIRED)
-    return Settled.without(message, State.UNPAIRED, last_check(message, pending.account))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import structlog
@@ -21,7 +21,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    literal,
+    literal_column,
     or_,
     select,
     update,
@@ -43,14 +43,20 @@ log = structlog.get_logger("gateway.store")
 
 _INSERT = insert(messages)
 _SETTLED_COLUMNS = ("state", "outcome", "concern", "detail", "upstream_id", "parts", "settled_at", "watch_until")
-#: Not an IN: its list would be another parameter for each row of a statement for many.
-_IS_FINAL = or_(*(messages.c.status == status.value for status in sorted(FINAL)))
-#: Written out, not bound: a partial index serves only a query whose condition the database can see.
-_IS_UNSETTLED = messages.c.state == literal(State.ACCEPTED.value, literal_execute=True)
+
+
+def _written(value: str) -> ColumnElement[str]:
+    """A word of ours as part of a statement: a parameter would be bound again for each row of a statement for many."""
+    return literal_column(f"'{value}'", Text)
+
+
+_IS_FINAL = or_(*(messages.c.status == _written(status) for status in sorted(FINAL)))
+#: A partial index serves only a query whose condition the database can see.
+_IS_UNSETTLED = messages.c.state == _written(State.ACCEPTED)
 #: Only a message that is still to be submitted can be settled: whoever settles it first, wins.
 _SETTLE = (
     update(messages)
-    .where(messages.c.id == bindparam("_id"), messages.c.state == State.ACCEPTED.value)
+    .where(messages.c.id == bindparam("_id"), _IS_UNSETTLED)
     .values(
         {
             **{name: bindparam(name) for name in _SETTLED_COLUMNS},
@@ -72,11 +78,12 @@ _NOT_FOLLOWED = (
 
 #: Seconds that the end of messages which went out may wait for new ones to be written with: nobody waits for it.
 _SETTLE_PATIENCE = 0.01
+_FAILURES = {State.REFUSED: Status.REJECTED, State.EXPIRED: Status.EXPIRED}
+_WENT_OUT = frozenset({State.SUBMITTED, State.UNPAIRED})
 _STATE_AFTER = {Outcome.ACCEPTED: State.SUBMITTED, Outcome.UNKNOWN: State.UNPAIRED}
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """The end of a message's way to SMSBAT: its state, and the receipt when there was one.
 
     ``check_at`` is when SMSBAT is asked what became of it, ``None`` for never, and ``watch_until`` for how long.
@@ -93,7 +100,7 @@ class Settled:
     @property
     def went_out(self) -> bool:
         """Whether SMSBAT has it, or may have."""
-        return self.state in (State.SUBMITTED, State.UNPAIRED)
+        return self.state in _WENT_OUT
 
     @property
     def for_the_credential(self) -> bool:
@@ -122,7 +129,7 @@ class Settled:
     @property
     def failure(self) -> Status | None:
         """What its partner is to be told, when it was accepted and then did not go out."""
-        return {State.REFUSED: Status.REJECTED, State.EXPIRED: Status.EXPIRED}.get(self.state)
+        return _FAILURES.get(self.state)
 
 
 def _kept_of(message: Message) -> Content | None:
@@ -371,9 +378,7 @@ def _settle_in(connection: Connection, settled: Collection[Settled], now: int) -
 
 def _settled_row(settled: Settled, now: int) -> dict[str, Any]:
     receipt = settled.receipt
-    struck_out = {"_content": orjson.dumps(settled.content).decode()} if settled.content else {}
-    return {
-        **struck_out,
+    row = {
         "_id": settled.id,
         "state": settled.state.value,
         "outcome": receipt.outcome.value if receipt else None,
@@ -386,3 +391,6 @@ def _settled_row(settled: Settled, now: int) -> dict[str, Any]:
         "watch_until": settled.watch_until,
         "settled_at": now,
     }
+    if settled.content:
+        row["_content"] = orjson.dumps(settled.content).decode()
+    return row
