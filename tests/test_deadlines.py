@@ -17,7 +17,8 @@ def test_a_wait_ends_when_its_time_has_come_and_not_before() -> None:
             deadlines.end(verdicts, seconds)
 
         async def lasted(verdicts: Verdicts) -> float:
-            assert not await verdicts.arrive()
+            await verdicts.over
+            assert not verdicts.known
             return loop.time() - began
 
         for (seconds, _), took in zip(waits, await asyncio.gather(*(lasted(each) for _, each in waits)), strict=True):
@@ -30,6 +31,7 @@ def test_a_wait_without_time_is_none() -> None:
     async def scenario() -> None:
         verdicts = Verdicts(["id-1"])
         assert not Deadlines().end(verdicts, -1.0)
-        assert not await asyncio.wait_for(verdicts.arrive(), 0.01)
+        await asyncio.wait_for(verdicts.over, 0.01)
+        assert not verdicts.known
 
     asyncio.run(scenario())

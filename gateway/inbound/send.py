@@ -56,7 +56,7 @@ class SendOperation:
 
     async def _perform(self, exchange: Exchange, account: Account, results: Mapping[str, object]) -> Answer:
         sender = self._senders[account.smsbat]
-        if sender.backed_up and account.refuse_on_timeout:
+        if account.refuse_on_timeout and sender.backed_up:
             raise Refusal("temporary")
         deadline = time.monotonic() + account.wait
         if account.repeats is not None:

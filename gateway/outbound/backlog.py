@@ -48,7 +48,7 @@ class Backlog:
     @property
     def crowded(self) -> bool:
         """Whether memory holds as many messages as it may."""
-        return self.held >= self.room
+        return len(self._known) >= self.room
 
     @property
     def wants_more(self) -> bool:

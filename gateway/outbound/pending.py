@@ -15,10 +15,11 @@ _NO_VERDICT = Receipt(Outcome.TEMPORARY)
 class Verdicts:
     """The receipts of one submission, gathered until all are there or nobody waits any more."""
 
-    __slots__ = ("_complete", "_missing", "_receipts", "_writing", "_written", "awaited", "latest")
+    __slots__ = ("_missing", "_receipts", "_writing", "_written", "awaited", "latest", "over")
 
     def __init__(self, ids: Iterable[str]) -> None:
-        self._complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        #: Done when all receipts are there, or the wait was ended.
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.awaited = True
         self._writing = 0
         self._written: asyncio.Event | None = None
@@ -35,20 +36,15 @@ class Verdicts:
         if self._missing == 0:
             self.end_wait()
 
-    async def arrive(self) -> bool:
-        """Wait until every message is settled, or the wait is ended; whether they are. Raises what it failed with."""
-        await self._complete
-        return self.known
-
     def end_wait(self) -> None:
         """Wait no longer."""
-        if not self._complete.done():
-            self._complete.set_result(None)
+        if not self.over.done():
+            self.over.set_result(None)
 
     def fail(self, failure: Exception) -> None:
         """There will be no receipts."""
-        if not self._complete.done():
-            self._complete.set_exception(failure)
+        if not self.over.done():
+            self.over.set_exception(failure)
 
     @property
     def known(self) -> bool:
@@ -125,11 +121,12 @@ class Submission:
         self.waits: set[Verdicts] = set()
 
     async def arrive(self) -> bool:
-        """Whether all verdicts came in time."""
+        """Whether all verdicts came in time. Raises what the storing failed with."""
         try:
-            return await self.verdicts.arrive()
+            await self.verdicts.over
         finally:
             self.waits.discard(self.verdicts)
+        return self.verdicts.known
 
 
 def may_have_gone_out(pending: Sequence[Pending]) -> bool:

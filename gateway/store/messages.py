@@ -179,7 +179,8 @@ class MessageStore:
 
     def put(self, submission: Sequence[Message], smsbat: str, follow_ups: Sequence[Message], told: Told) -> None:
         """The same without terms; ``told`` is called when the rows are durable, or with why they are not."""
-        self._writer.put(_INSERT, self._rows(submission, smsbat) + _planned(follow_ups, smsbat), told)
+        rows = self._rows(submission, smsbat)
+        self._writer.put(_INSERT, rows + _planned(follow_ups, smsbat) if follow_ups else rows, told)
 
     def _rows(self, submission: Sequence[Message], smsbat: str) -> list[dict[str, Any]]:
         return [message_row(message, smsbat, node=self._share.id) for message in submission]

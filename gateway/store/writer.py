@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
@@ -22,6 +23,8 @@ from gateway.metrics import COMMIT_WRITES, COMMITS
 from gateway.points import Point, reach
 from gateway.store.bulk import Rows, Statement, write_rows
 from gateway.store.commit import Transactions
+
+log = structlog.get_logger("gateway.store")
 
 Result = TypeVar("Result")
 #: Errors that speak of one row, not of the database: the rest of the group is written without it.
@@ -81,7 +84,7 @@ class GroupCommitWriter:
         self._gathered.append(_Write(statement, rows, told))
         if patience:
             self._loop.call_later(patience, self._urge)
-        else:
+        elif not self._is_urgent:
             self._urge()
 
     async def write(self, statement: Statement, rows: Rows, patience: float = 0.0) -> None:
@@ -209,7 +212,11 @@ def _failure(error: Exception) -> StoreUnavailable | RowRefused:
 
 def _tell(group: _Group, error: Exception | None) -> None:
     for write in group:
-        write.told(None if error is None else _failure(error))
+        try:
+            write.told(None if error is None else _failure(error))
+        except Exception:
+            # The others of the group wait too.
+            log.exception("what was written could not be told")
 
 
 def _end(done: asyncio.Future[Any], failure: Exception | None, result: Any = None) -> None:
