@@ -45,8 +45,9 @@ log = structlog.get_logger("gateway.sender")
 STOP_TIMEOUT = 10.0
 #: Seconds before a runner that failed, or a store that could not be read, is tried again.
 RETRY_DELAY = 1.0
-#: Seconds between the beginnings of calls that are in flight together while more is being stored: what a call costs by
-#: itself is more than what dozens of messages add to it, and this is short beside the time that a call takes.
+#: Seconds between the beginnings of calls that are in flight together: what a call costs by itself is more than what
+#: dozens of messages add to it, and this is short beside the time that a call takes. Calls that begin together also end
+#: together, and then their clients' next requests come in one large burst.
 SPACING = 0.01
 #: Seconds after which the clock is asked again whether held messages are due.
 LONGEST_ALARM = 60.0
@@ -84,8 +85,6 @@ class Sender:
         self._deadlines = Deadlines()
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0
-        #: Submissions that are being stored.
-        self._coming = 0
         self._pause = Pause()
         self._times_denied = 0
         self._changed = asyncio.Event()
@@ -128,7 +127,6 @@ class Sender:
         if store is None:
             self._queue(submission)
         else:
-            self._coming += 1
             store(partial(self._stored, submission))
         verdicts = submission.verdicts
         if not await submission.arrive():
@@ -138,7 +136,6 @@ class Sender:
         return verdicts.receipts
 
     def _stored(self, submission: Submission, failure: Exception | None) -> None:
-        self._coming -= 1
         if failure is None:
             reach(Point.STORED)
             self._queue(submission)
@@ -233,7 +230,7 @@ class Sender:
     def _delay(self) -> float:
         now = time.monotonic()
         delay = max(self._breaker.delay(now), self._pause.until - now, self._budget.delay(now))
-        if self._in_flight and self._coming and len(self._backlog) < self._settings.messages_per_call:
+        if self._in_flight and len(self._backlog) < self._settings.messages_per_call:
             delay = max(delay, self._called_at + SPACING - now)
         return delay
 
