@@ -13,26 +13,28 @@ from gateway.core.messages import ACCEPTED
 from gateway.errors import RowRefused
 from gateway.store.database import opened
 from gateway.store.messages import MessageStore, Settled
-from gateway.store.writer import GroupCommitWriter
 from tests.support.stores import NOW, message
 
 
 def run(engine: Engine, scenario: Callable[[MessageStore], Coroutine[Any, Any, None]]) -> list[int]:
     """The sizes of the groups that a scenario's writes were committed in."""
     sizes: list[int] = []
-    commit = GroupCommitWriter._commit
-
-    def counted(self: GroupCommitWriter, group: list[Any], tries: int = 1) -> None:
-        sizes.append(len(group))
-        commit(self, group, tries)
 
     async def whole() -> None:
         async with opened(engine) as database:
-            await scenario(MessageStore(database))
+            commit = database.writer._commit
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(GroupCommitWriter, "_commit", counted)
-        asyncio.run(whole())
+            def counted(group: list[Any], tries: int = 1) -> None:
+                sizes.append(len(group))
+                commit(group, tries)
+
+            # Of this writer alone: another test's gateway may be there in this process.
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(database.writer, "_commit", counted)
+                await scenario(MessageStore(database))
+                await database.writer.close()
+
+    asyncio.run(whole())
     return sizes
 
 
