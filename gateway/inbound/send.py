@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from gateway.clock import now_ms
 from gateway.core.lifecycle import Report, Status
@@ -54,14 +55,20 @@ class SendOperation:
 
     async def _perform(self, exchange: Exchange, account: Account, results: Mapping[str, object]) -> Answer:
         sender = self._senders[account.smsbat]
-        if sender.backed_up and account.refuse_on_timeout:
+        if account.refuse_on_timeout and sender.backed_up:
             raise Refusal("temporary")
         deadline = time.monotonic() + account.wait
-        if account.repeats is None:
-            fresh = await self._accept(exchange, account)
-            receipts = await self._submit(sender, fresh, account, deadline)
-            return await self._settled(exchange, account, fresh, receipts, results)
-        return await self._with_repeats(exchange, sender, account, deadline, results)
+        if account.repeats is not None:
+            return await self._with_repeats(exchange, sender, account, deadline, results)
+        messages = exchange.messages
+        if account.rate is not None or exchange.pictures or _is_held(messages):
+            await self._accept(exchange, account)
+            receipts = await self._submit(sender, messages, account, deadline)
+        else:
+            # What most requests are: they need not be woken between the two.
+            store = partial(self._store.put, messages, account.smsbat, exchange.follow_ups)
+            receipts = _each(await sender.submit(messages, account, deadline, store), messages)
+        return await self._settled(exchange, account, messages, receipts, results)
 
     async def _with_repeats(
         self, exchange: Exchange, sender: Sender, account: Account, deadline: float, results: Mapping[str, object]
@@ -114,11 +121,20 @@ class SendOperation:
         self, sender: Sender, messages: Sequence[Message], account: Account, deadline: float
     ) -> Sequence[Receipt]:
         """What SMSBAT says of stored messages by the deadline; those held until later count as accepted."""
-        if messages[0].due_at > messages[0].accepted_at:
+        if _is_held(messages):
             sender.hold(messages)
             return [ACCEPTED] * len(messages)
-        outcome = await sender.submit(messages, account, max(0.0, deadline - time.monotonic()))
-        return [outcome] * len(messages) if isinstance(outcome, Receipt) else outcome
+        return _each(await sender.submit(messages, account, deadline), messages)
+
+
+def _is_held(messages: Sequence[Message]) -> bool:
+    """Whether the messages of a request are to go out later."""
+    return messages[0].due_at > messages[0].accepted_at
+
+
+def _each(outcome: Sequence[Receipt] | Receipt, messages: Sequence[Message]) -> Sequence[Receipt]:
+    """A receipt of every message, which may be one for all."""
+    return [outcome] * len(messages) if isinstance(outcome, Receipt) else outcome
 
 
 class _Announced:

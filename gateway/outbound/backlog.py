@@ -48,7 +48,7 @@ class Backlog:
     @property
     def crowded(self) -> bool:
         """Whether memory holds as many messages as it may."""
-        return self.held >= self.room
+        return len(self._known) >= self.room
 
     @property
     def wants_more(self) -> bool:
@@ -102,11 +102,14 @@ class Backlog:
     def take(self, most: int) -> list[Pending]:
         """The next call's messages: all that wait, up to ``most`` and to what each of them bears."""
         taken: list[Pending] = []
-        while self._waiting and len(taken) < min(most, self._waiting[0].batch_cap):
-            pending = self._waiting.popleft()
+        while self._waiting:
+            pending = self._waiting[0]
             if not pending.withdrawn:
-                taken.append(pending)
                 most = min(most, pending.batch_cap)
+                if len(taken) >= most:
+                    break
+                taken.append(pending)
+            self._waiting.popleft()
         return taken
 
     def forget(self, ids: Iterable[str]) -> None:

@@ -13,13 +13,12 @@ GRACE = 3_600_000
 _SMS = 86_400_000
 
 
-def first_check(message: Message, account: Account, now: int) -> int | None:
-    """When to look first at a message that SMSBAT just took; ``None`` when nobody wants to know.
+def first_check(account: Account, last: int, now: int) -> int:
+    """When to look first at a message that SMSBAT just took, and that somebody wants to know of.
 
     SMSBAT tells by itself of messages of an account with a webhook: they are looked at only when it never did.
     """
-    last = last_check(message, account)
-    return last if last is None or account.hooked else now + FIRST
+    return last if account.hooked else now + FIRST
 
 
 def last_check(message: Message, account: Account) -> int | None:

@@ -59,10 +59,13 @@ class SmsbatClient:
 
     async def read(self, message_id: str) -> Answered | NoAnswer:
         """GET the status of a message by SMSBAT's id."""
-        return await self._call("GET", httpx.URL(self._address + quote(message_id, safe="")), None)
+        return await self._call("GET", httpx.URL(self._address + quote(message_id, safe="")), b"")
 
-    async def _call(self, method: str, url: httpx.URL, body: bytes | None) -> Answered | NoAnswer:
-        request = httpx.Request(method, url, headers=self._headers, content=body, extensions=self._extensions)
+    async def _call(self, method: str, url: httpx.URL, body: bytes) -> Answered | NoAnswer:
+        # A stream, though it is all there: the transport adds the address and the length to the headers by itself.
+        stream = httpx.ByteStream(body)
+        request = httpx.Request(method, url, headers=self._headers, stream=stream, extensions=self._extensions)
+        request.read()
         try:
             # The transport's own time-outs do not cover a peer that stops reading, or one that answers drop by drop.
             async with asyncio.timeout(self._patience):

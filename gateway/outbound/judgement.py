@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.core.messages import CREDENTIAL_OUTCOMES, Outcome, Receipt
+from gateway.core.messages import CREDENTIAL_OUTCOMES, Outcome, Receipt, State
 from gateway.mapping.upstream import Sent, UpstreamPlan
 from gateway.outbound.checks import first_check, last_check
 from gateway.outbound.client import Answered, NoAnswer
@@ -85,7 +85,9 @@ def _settle(upstream: UpstreamPlan, pending: Pending, receipt: Receipt, now: int
     if pending.maybe_out and upstream.says_duplicate(receipt):
         receipt = _DUPLICATE
     message, account = pending.message, pending.account
-    settled = Settled.by(message, receipt, first_check(message, account, now), last_check(message, account))
+    last = last_check(message, account)
+    first = None if last is None else first_check(account, last, now)
+    settled = Settled.by(message, receipt, first, last)
     if settled.went_out:
         # On disk it is safe already, so the client need not wait for a second write. A refusal does wait: told and
         # then forgotten, it would go out after a restart.
@@ -98,3 +100,11 @@ def _note(batch: list[Pending], receipt: Receipt) -> None:
     for pending in batch:
         if pending.verdicts is not None:
             pending.verdicts.latest = receipt
+
+
+def out_of_time(pending: Pending) -> Settled:
+    """A message whose time is over; of one that SMSBAT may have taken, its reports may still tell."""
+    message = pending.message
+    if not pending.maybe_out:
+        return Settled.without(message, State.EXPIRED)
+    return Settled.without(message, State.UNPAIRED, last_check(message, pending.account))

@@ -15,8 +15,11 @@ _NO_VERDICT = Receipt(Outcome.TEMPORARY)
 class Verdicts:
     """The receipts of one submission, gathered until all are there or nobody waits any more."""
 
+    __slots__ = ("_missing", "_receipts", "_writing", "_written", "awaited", "latest", "over")
+
     def __init__(self, ids: Iterable[str]) -> None:
-        self._complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        #: Done when all receipts are there, or the wait was ended.
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.awaited = True
         self._writing = 0
         self._written: asyncio.Event | None = None
@@ -31,20 +34,17 @@ class Verdicts:
             self._receipts[message_id] = receipt
             self._missing -= 1
         if self._missing == 0:
-            self._end_wait()
+            self.end_wait()
 
-    async def arrive(self, seconds: float) -> bool:
-        """Wait until every message is settled, or so long; whether they are."""
-        timer = asyncio.get_running_loop().call_later(seconds, self._end_wait)
-        try:
-            await self._complete
-        finally:
-            timer.cancel()
-        return self.known
+    def end_wait(self) -> None:
+        """Wait no longer."""
+        if not self.over.done():
+            self.over.set_result(None)
 
-    def _end_wait(self) -> None:
-        if not self._complete.done():
-            self._complete.set_result(None)
+    def fail(self, failure: Exception) -> None:
+        """There will be no receipts."""
+        if not self.over.done():
+            self.over.set_exception(failure)
 
     @property
     def known(self) -> bool:
@@ -99,9 +99,34 @@ class Pending:
         return self.verdicts is not None and self.verdicts.awaited
 
     def tell(self, receipt: Receipt) -> None:
-        """Pass the verdict on to the waiting client, if there is one."""
+        """Pass the verdict on to the waiting client, if there is one; it waits for this message no longer."""
         if self.verdicts is not None:
             self.verdicts.put(self.message.id, receipt)
+            self.verdicts = None
+
+
+class Submission:
+    """The messages of one request on their way, and the client that waits until ``deadline`` (monotonic).
+
+    ``waits`` are those that end together with its own when it lasts until then.
+    """
+
+    __slots__ = ("account", "deadline", "pending", "verdicts", "waits")
+
+    def __init__(self, messages: Sequence[Message], account: Account, deadline: float) -> None:
+        self.account = account
+        self.deadline = deadline
+        self.verdicts = Verdicts([message.id for message in messages])
+        self.pending = [Pending(message, account, self.verdicts) for message in messages]
+        self.waits: set[Verdicts] = set()
+
+    async def arrive(self) -> bool:
+        """Whether all verdicts came in time. Raises what the storing failed with."""
+        try:
+            await self.verdicts.over
+        finally:
+            self.waits.discard(self.verdicts)
+        return self.verdicts.known
 
 
 def may_have_gone_out(pending: Sequence[Pending]) -> bool:

@@ -11,6 +11,7 @@ import dataclasses
 import random
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -28,14 +29,15 @@ from gateway.mapping.upstream import UpstreamPlan
 from gateway.metrics import BREAKER, BUDGET, CALL_MESSAGES, CALL_SECONDS, CALLS, OLDEST, QUEUED
 from gateway.outbound.alarm import Alarm
 from gateway.outbound.backlog import Backlog
-from gateway.outbound.checks import last_check
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
-from gateway.outbound.judgement import Judgement, judge
-from gateway.outbound.pending import Pending, Verdicts, may_have_gone_out
+from gateway.outbound.deadlines import Deadlines
+from gateway.outbound.judgement import Judgement, judge, out_of_time
+from gateway.outbound.pending import Pending, Submission, may_have_gone_out
 from gateway.outbound.reports import Reports
 from gateway.outbound.settlement import Settlement
 from gateway.points import Point, reach
 from gateway.store.messages import MessageStore, Reading, Settled
+from gateway.store.writer import Told
 
 log = structlog.get_logger("gateway.sender")
 
@@ -44,10 +46,13 @@ STOP_TIMEOUT = 10.0
 #: Seconds before a runner that failed, or a store that could not be read, is tried again.
 RETRY_DELAY = 1.0
 #: Seconds between the beginnings of calls that are in flight together: what a call costs by itself is more than what
-#: dozens of messages add to it, and this is short beside the time that a call takes.
+#: dozens of messages add to it, and this is short beside the time that a call takes. Calls that begin together also end
+#: together, and then their clients' next requests come in one large burst.
 SPACING = 0.01
 #: Seconds after which the clock is asked again whether held messages are due.
 LONGEST_ALARM = 60.0
+#: Stores messages, and tells when they are on disk or why they are not.
+Storing = Callable[[Told], None]
 _BUSY_CALLS = 4
 _NOTHING_READ = Reading([], exhausted=False)
 
@@ -73,9 +78,11 @@ class Sender:
         self._reports = reports
         self._dice = dice
         self._client = SmsbatClient(login, upstream.file.submit, settings.calls_in_flight)
+        self._call_seconds, self._call_messages = CALL_SECONDS.labels(self.name), CALL_MESSAGES.labels(self.name)
         self._budget = CallBudget(settings.calls_per_second, settings.burst, settings.calls_in_flight)
         self._breaker = Breaker()
         self._backlog = Backlog()
+        self._deadlines = Deadlines()
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0
         self._pause = Pause()
@@ -106,23 +113,41 @@ class Sender:
         """Whether there is no room in memory for messages that may have to be withdrawn."""
         return self._backlog.crowded
 
-    async def submit(self, messages: Sequence[Message], account: Account, wait: float) -> list[Receipt] | Receipt:
-        """Queue stored messages and wait so many seconds for the verdicts.
+    async def submit(
+        self, messages: Sequence[Message], account: Account, deadline: float, store: Storing | None = None
+    ) -> list[Receipt] | Receipt:
+        """Queue messages when they are stored, and wait for the verdicts until ``deadline`` (monotonic).
 
-        Returns the receipts when they came in time. Otherwise receipts that count as accepted, since delivery goes on;
-        or, when the account wants a refusal and none of the messages can have gone out, one receipt that says why:
-        they are withdrawn then.
+        ``store`` stores them; there is none for those that are stored already. Returns the receipts when they came in
+        time. Otherwise receipts that count as accepted, since delivery goes on; or, when the account wants a refusal
+        and none of the messages can have gone out, one receipt that says why: they are withdrawn then. Raises what the
+        storing told.
         """
-        verdicts = Verdicts(message.id for message in messages)
-        new = [Pending(message, account, verdicts) for message in messages]
-        # What may have to be withdrawn must be in reach.
-        pending = self._backlog.add(new, whatever_the_room=account.refuse_on_timeout)
-        self._changed.set()
-        if not await verdicts.arrive(wait):
+        submission = Submission(messages, account, deadline)
+        if store is None:
+            self._queue(submission)
+        else:
+            store(partial(self._stored, submission))
+        verdicts = submission.verdicts
+        if not await submission.arrive():
             await verdicts.give_up()
-            if not verdicts.known and account.refuse_on_timeout and await self._withdraw(pending):
+            if not verdicts.known and account.refuse_on_timeout and await self._withdraw(submission.pending):
                 return verdicts.latest
         return verdicts.receipts
+
+    def _stored(self, submission: Submission, failure: Exception | None) -> None:
+        if failure is None:
+            reach(Point.STORED)
+            self._queue(submission)
+        else:
+            submission.verdicts.fail(failure)
+
+    def _queue(self, submission: Submission) -> None:
+        # What may have to be withdrawn must be in reach.
+        anyhow = submission.account.refuse_on_timeout
+        submission.pending = self._backlog.add(submission.pending, whatever_the_room=anyhow)
+        self._changed.set()
+        submission.waits = self._deadlines.end(submission.verdicts, submission.deadline - time.monotonic())
 
     async def _withdraw(self, pending: Sequence[Pending]) -> bool:
         """Take messages back, on disk too; false when SMSBAT may have one of them, or it can't be written down."""
@@ -231,7 +256,7 @@ class Sender:
         expired = [pending for pending in batch if pending.message.expires_at <= now]
         if not expired:
             return batch
-        self._spawn(self._settle([(pending, _out_of_time(pending)) for pending in expired]))
+        self._spawn(self._settle([(pending, out_of_time(pending)) for pending in expired]))
         return [pending for pending in batch if pending.message.expires_at > now]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -289,8 +314,8 @@ class Sender:
 
     def _count(self, messages: int, outcome: str, seconds: float) -> None:
         CALLS.labels(self.name, outcome).inc()
-        CALL_SECONDS.labels(self.name).observe(seconds)
-        CALL_MESSAGES.labels(self.name).observe(messages)
+        self._call_seconds.observe(seconds)
+        self._call_messages.observe(messages)
 
     def tell(self) -> None:
         """Tell Prometheus how it stands."""
@@ -368,11 +393,3 @@ def _named(batch: Sequence[Pending]) -> dict[str, list[str]]:
     batches = {batch_name(each.account, each.batch) for each in messages if each.batch is not None}
     told = {"ids": [each.id for each in messages]}
     return {**told, "batches": sorted(batches)} if batches else told
-
-
-def _out_of_time(pending: Pending) -> Settled:
-    """A message whose time is over; of one that SMSBAT may have taken, its reports may still tell."""
-    message = pending.message
-    if not pending.maybe_out:
-        return Settled.without(message, State.EXPIRED)
-    return Settled.without(message, State.UNPAIRED, last_check(message, pending.account))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Callable
 
 import structlog
@@ -73,20 +72,21 @@ class Settlement:
         if stored:
             reach(Point.SETTLED)
         for pending, each in settled if stored else ():
-            pending.tell(each.verdict)
+            if pending.verdicts is not None:
+                pending.tell(each.verdict)
         for verdicts in refused:
             verdicts.writing(began=False)
         return stored
 
     def _still_to_settle(self, settled: Ends) -> Ends:
         """Without those refused for the credential whose client stopped waiting meanwhile: they were accepted."""
-        held = [pending for pending, each in settled if _is_held(pending, each)]
+        held = [pending for pending, each in settled if each.for_the_credential and not pending.awaited]
         if not held:
             return settled
         for pending in held:
             pending.settling = False
         self._hold_back(held)
-        return [(pending, each) for pending, each in settled if not _is_held(pending, each)]
+        return [(pending, each) for pending, each in settled if pending.settling]
 
     async def _stored_with_reports(self, settled: Ends) -> bool:
         """A client that waits is told of a failure in its answer; the others are owed a report of it."""
@@ -101,8 +101,4 @@ class Settlement:
             return all([await self.stored([each], owed) for each in settled])
         if settled[0].receipt is None:
             return False
-        return await self.stored([dataclasses.replace(settled[0], receipt=None)], owed)
-
-
-def _is_held(pending: Pending, settled: Settled) -> bool:
-    return settled.for_the_credential and not pending.awaited
+        return await self.stored([settled[0]._replace(receipt=None)], owed)

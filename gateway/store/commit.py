@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -20,20 +20,44 @@ _NAME = text("SELECT CAST(pg_current_xact_id_if_assigned() AS text)")
 _STATUS = text("SELECT pg_xact_status(CAST(:name AS xid8))")
 
 
-@contextlib.contextmanager
-def transaction(engine: Engine) -> Iterator[Connection]:
-    """A connection in a transaction, which is committed at the block's end.
+class Transactions:
+    """One after the other, from one thread. They have the same connection for as long as it is a good one."""
 
-    Raises ``SQLAlchemyError`` when it is not; and when that can't be found out, because the database stays away.
-    """
-    with engine.connect() as connection:
-        connection.begin()
-        yield connection
-        name = connection.scalar(_NAME) if engine.dialect.name == "postgresql" else None
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._is_postgresql = engine.dialect.name == "postgresql"
+        self._connection: Connection | None = None
+
+    def commit(self, work: Callable[[Connection], None]) -> None:
+        """Do what ``work`` does with its connection in a transaction, and commit that.
+
+        Raises what ``work`` does; ``SQLAlchemyError`` when it is not committed, and when that can't be found out,
+        because the database stays away.
+        """
+        connection = self._connection = self._connection or self._engine.connect()
+        try:
+            connection.begin()
+            work(connection)
+            self._end(connection)
+        except BaseException:
+            self.rest()
+            raise
+        if self._is_postgresql:
+            # It may be gone by the next time. The pool looks at it whenever it gives it out; a file stays.
+            self.rest()
+
+    def rest(self) -> None:
+        """Give the connection back, with nothing left of what was not committed."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.close()
+
+    def _end(self, connection: Connection) -> None:
+        name = connection.scalar(_NAME) if self._is_postgresql else None
         try:
             connection.commit()
         except DBAPIError as error:
-            if name is None or not error.connection_invalidated or not _is_committed(engine, name):
+            if name is None or not error.connection_invalidated or not _is_committed(self._engine, name):
                 raise
 
 

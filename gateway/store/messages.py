@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import structlog
@@ -21,7 +21,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    literal,
+    literal_column,
     or_,
     select,
     update,
@@ -37,19 +37,26 @@ from gateway.store.database import Database
 from gateway.store.nodes import ALONE, Share
 from gateway.store.reports import Applied, ReportStore
 from gateway.store.tables import messages, nodes
+from gateway.store.writer import Told
 
 log = structlog.get_logger("gateway.store")
 
 _INSERT = insert(messages)
 _SETTLED_COLUMNS = ("state", "outcome", "concern", "detail", "upstream_id", "parts", "settled_at", "watch_until")
-#: Not an IN: its list would be another parameter for each row of a statement for many.
-_IS_FINAL = or_(*(messages.c.status == status.value for status in sorted(FINAL)))
-#: Written out, not bound: a partial index serves only a query whose condition the database can see.
-_IS_UNSETTLED = messages.c.state == literal(State.ACCEPTED.value, literal_execute=True)
+
+
+def _written(value: str) -> ColumnElement[str]:
+    """A word of ours as part of a statement: a parameter would be bound again for each row of a statement for many."""
+    return literal_column(f"'{value}'", Text)
+
+
+_IS_FINAL = or_(*(messages.c.status == _written(status) for status in sorted(FINAL)))
+#: A partial index serves only a query whose condition the database can see.
+_IS_UNSETTLED = messages.c.state == _written(State.ACCEPTED)
 #: Only a message that is still to be submitted can be settled: whoever settles it first, wins.
 _SETTLE = (
     update(messages)
-    .where(messages.c.id == bindparam("_id"), messages.c.state == State.ACCEPTED.value)
+    .where(messages.c.id == bindparam("_id"), _IS_UNSETTLED)
     .values(
         {
             **{name: bindparam(name) for name in _SETTLED_COLUMNS},
@@ -69,11 +76,14 @@ _NOT_FOLLOWED = (
     .values(state=State.WITHDRAWN.value)
 )
 
+#: Seconds that the end of messages which went out may wait for new ones to be written with: nobody waits for it.
+_SETTLE_PATIENCE = 0.01
+_FAILURES = {State.REFUSED: Status.REJECTED, State.EXPIRED: Status.EXPIRED}
+_WENT_OUT = frozenset({State.SUBMITTED, State.UNPAIRED})
 _STATE_AFTER = {Outcome.ACCEPTED: State.SUBMITTED, Outcome.UNKNOWN: State.UNPAIRED}
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """The end of a message's way to SMSBAT: its state, and the receipt when there was one.
 
     ``check_at`` is when SMSBAT is asked what became of it, ``None`` for never, and ``watch_until`` for how long.
@@ -90,7 +100,7 @@ class Settled:
     @property
     def went_out(self) -> bool:
         """Whether SMSBAT has it, or may have."""
-        return self.state in (State.SUBMITTED, State.UNPAIRED)
+        return self.state in _WENT_OUT
 
     @property
     def for_the_credential(self) -> bool:
@@ -119,7 +129,7 @@ class Settled:
     @property
     def failure(self) -> Status | None:
         """What its partner is to be told, when it was accepted and then did not go out."""
-        return {State.REFUSED: Status.REJECTED, State.EXPIRED: Status.EXPIRED}.get(self.state)
+        return _FAILURES.get(self.state)
 
 
 def _kept_of(message: Message) -> Content | None:
@@ -161,12 +171,19 @@ class MessageStore:
         Returns for each the id of the message that it is, which is another's when it repeats that. ``None`` when the
         account is over its rate: nothing is stored then.
         """
-        rows = [message_row(message, smsbat, node=self._share.id) for message in submission]
-        planned = [message_row(message, smsbat, State.PLANNED) for message in follow_ups]
+        rows, planned = self._rows(submission, smsbat), _planned(follow_ups, smsbat)
         if terms:
             return await self._writer.run(Admission(submission, rows, _INSERT, terms, planned))
         await self._writer.write(_INSERT, [*rows, *planned])
         return [message.id for message in submission]
+
+    def put(self, submission: Sequence[Message], smsbat: str, follow_ups: Sequence[Message], told: Told) -> None:
+        """The same without terms; ``told`` is called when the rows are durable, or with why they are not."""
+        rows = self._rows(submission, smsbat)
+        self._writer.put(_INSERT, rows + _planned(follow_ups, smsbat) if follow_ups else rows, told)
+
+    def _rows(self, submission: Sequence[Message], smsbat: str) -> list[dict[str, Any]]:
+        return [message_row(message, smsbat, node=self._share.id) for message in submission]
 
     async def settle(self, settled: Collection[Settled], now: int) -> None:
         """Store where messages ended; those that ended before stay as they are.
@@ -186,7 +203,7 @@ class MessageStore:
 
     async def _write_settled(self, settled: Collection[Settled], now: int) -> None:
         for statement, some in _settlements(settled):
-            await self._writer.write(statement, [_settled_row(each, now) for each in some])
+            await self._writer.write(statement, [_settled_row(each, now) for each in some], _SETTLE_PATIENCE)
 
     async def settle_failed(self, settled: Collection[Settled], now: int, reports: ReportStore) -> Applied:
         """The same for accepted messages that did not go out, with the reports that are owed for it."""
@@ -276,6 +293,10 @@ class MessageStore:
             return {row.smsbat: row.messages for row in connection.execute(query)}
 
 
+def _planned(follow_ups: Sequence[Message], smsbat: str) -> list[dict[str, Any]]:
+    return [message_row(message, smsbat, State.PLANNED) for message in follow_ups]
+
+
 def message_row(
     message: Message, smsbat: str, state: State = State.ACCEPTED, node: str | None = None
 ) -> dict[str, Any]:
@@ -358,9 +379,7 @@ def _settle_in(connection: Connection, settled: Collection[Settled], now: int) -
 
 def _settled_row(settled: Settled, now: int) -> dict[str, Any]:
     receipt = settled.receipt
-    struck_out = {"_content": orjson.dumps(settled.content).decode()} if settled.content else {}
-    return {
-        **struck_out,
+    row = {
         "_id": settled.id,
         "state": settled.state.value,
         "outcome": receipt.outcome.value if receipt else None,
@@ -373,3 +392,6 @@ def _settled_row(settled: Settled, now: int) -> dict[str, Any]:
         "watch_until": settled.watch_until,
         "settled_at": now,
     }
+    if settled.content:
+        row["_content"] = orjson.dumps(settled.content).decode()
+    return row

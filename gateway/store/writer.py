@@ -1,4 +1,4 @@
-"""Group commit: everything that waits to be written goes into one transaction, and resumes when that is on disk.
+"""Group commit: everything that waits to be written goes into one transaction, and is told when that is on disk.
 
 One thread per process writes. A thread and not an async driver, because a whole group then costs one hop between
 threads instead of one for each statement.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
@@ -21,22 +22,26 @@ from gateway.errors import RowRefused, StoreUnavailable
 from gateway.metrics import COMMIT_WRITES, COMMITS
 from gateway.points import Point, reach
 from gateway.store.bulk import Rows, Statement, write_rows
-from gateway.store.commit import transaction
+from gateway.store.commit import Transactions
+
+log = structlog.get_logger("gateway.store")
 
 Result = TypeVar("Result")
 #: Errors that speak of one row, not of the database: the rest of the group is written without it.
 _ROW_ERRORS = (IntegrityError, DataError)
 _TRIES = 3
-#: Writes in a group after which the next one is given so many seconds to gather: while many come, a commit costs more
-#: than dozens of rows add to it, and whoever waits for it waits for the event loop anyway.
-_MANY, _GATHER = 8, 0.004
+#: Seconds for which a group gathers at most while others come in every turn of the event loop: a commit costs more than
+#: dozens of rows add to it, and whoever waits for it waits for the event loop anyway.
+_GATHER = 0.004
+#: Told in the event loop that a write is on disk, or why it is not.
+Told = Callable[[StoreUnavailable | RowRefused | None], None]
 
 
 @dataclass(slots=True)
 class _Write:
     statement: Statement
     rows: Rows
-    done: asyncio.Future[Any]
+    told: Told
 
 
 @dataclass(slots=True)
@@ -47,68 +52,108 @@ class _Work:
     done: asyncio.Future[Any]
     result: Any = None
 
+    def told(self, failure: StoreUnavailable | RowRefused | None) -> None:
+        _end(self.done, failure, self.result)
+
 
 _Group = list[_Write | _Work]
 
 
 class GroupCommitWriter:
-    """Writes rows durably. Use from one event loop."""
+    """Writes rows durably. Use from one event loop.
+
+    While a group is written the next one gathers. It is handed over when nothing has joined it for a turn of the loop.
+    """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine.execution_options(writing=True)
+        self._transactions = Transactions(engine.execution_options(writing=True))
         self._loop = asyncio.get_running_loop()
-        self._queue: queue.SimpleQueue[_Write | _Work | None] = queue.SimpleQueue()
+        self._gathered: _Group = []
+        #: Whether something gathered is to be written now; and whether a group is about to be, or is being written.
+        self._is_urgent = self._is_busy = False
+        self._gathers_until = 0.0
+        self._groups: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def write(self, statement: Statement, rows: Rows) -> None:
-        """Execute a constant statement for all rows; returns when they are on disk. Raises ``StoreUnavailable``."""
+    def put(self, statement: Statement, rows: Rows, told: Told, patience: float = 0.0) -> None:
+        """Execute a constant statement for all rows, and tell when they are on disk.
+
+        With ``patience`` it may wait for others to be written with, for so many seconds.
+        """
+        self._gathered.append(_Write(statement, rows, told))
+        if patience:
+            self._loop.call_later(patience, self._urge)
+        elif not self._is_urgent:
+            self._urge()
+
+    async def write(self, statement: Statement, rows: Rows, patience: float = 0.0) -> None:
+        """The same; returns when they are on disk. Raises ``StoreUnavailable`` and ``RowRefused``."""
         done: asyncio.Future[None] = self._loop.create_future()
-        self._queue.put(_Write(statement, rows, done))
+        self.put(statement, rows, partial(_end, done), patience)
         await done
 
     async def run(self, work: Callable[[Connection], Result]) -> Result:
         """Do what takes several statements in one transaction; returns its result when that is on disk.
 
         ``work`` runs in the writer's thread, alone: nobody else writes meanwhile. It may be run again when another
-        member of its group fails. Raises ``StoreUnavailable``.
+        member of its group fails. Raises ``StoreUnavailable`` and ``RowRefused``.
         """
         done: asyncio.Future[Result] = self._loop.create_future()
-        self._queue.put(_Work(work, done))
+        self._gathered.append(_Work(work, done))
+        self._urge()
         return await done
 
     async def close(self) -> None:
         """Finish what waits, then end the thread."""
-        self._queue.put(None)
+        if self._gathered:
+            self._hand_over()
+        self._groups.put(None)
         await asyncio.to_thread(self._thread.join)
 
+    # In the event loop
+
+    def _urge(self) -> None:
+        self._is_urgent = bool(self._gathered)
+        if self._is_urgent and not self._is_busy:
+            self._gather()
+
+    def _gather(self) -> None:
+        self._is_busy = True
+        self._gathers_until = self._loop.time() + _GATHER
+        self._loop.call_soon(self._look, len(self._gathered))
+
+    def _look(self, seen: int) -> None:
+        """Hand over what is gathered, unless others have come since ``seen`` were there."""
+        count = len(self._gathered)
+        if count > seen and self._loop.time() < self._gathers_until:
+            self._loop.call_soon(self._look, count)
+        else:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        group, self._gathered, self._is_urgent = self._gathered, [], False
+        self._groups.put(group)
+
+    def _rested(self) -> None:
+        self._is_busy = False
+        if self._is_urgent:
+            self._gather()
+
+    # In the writer's thread
+
     def _run(self) -> None:
-        while (group := self._take()) is not None:
+        while (group := self._groups.get()) is not None:
             COMMIT_WRITES.observe(len(group))
             self._commit(group)
-            if len(group) >= _MANY:
-                time.sleep(_GATHER)
-
-    def _take(self) -> _Group | None:
-        """All writes that wait, at least one; ``None`` at the end. An end mark behind others is put back."""
-        first = self._queue.get()
-        if first is None:
-            return None
-        group: _Group = [first]
-        while not self._queue.empty():
-            write = self._queue.get()
-            if write is None:
-                self._queue.put(None)
-                break
-            group.append(write)
-        return group
+            self._loop.call_soon_threadsafe(self._rested)
+        self._transactions.rest()
 
     def _commit(self, group: _Group, tries: int = 1) -> None:
         reach(Point.WRITES_TAKEN)
         try:
-            with COMMITS.time(), transaction(self._engine) as connection:
-                _execute(connection, group)
-                reach(Point.IN_TRANSACTION)
+            with COMMITS.time():
+                self._transactions.commit(partial(_execute, group))
         except _ROW_ERRORS as error:
             self._commit_apart(group, error, tries)
         except (SQLAlchemyError, OSError) as error:
@@ -133,10 +178,10 @@ class GroupCommitWriter:
             self._resolve(group, error)
 
     def _resolve(self, group: _Group, error: Exception | None) -> None:
-        self._loop.call_soon_threadsafe(_wake, group, error)
+        self._loop.call_soon_threadsafe(_tell, group, error)
 
 
-def _execute(connection: Connection, group: Iterable[_Write | _Work]) -> None:
+def _execute(group: _Group, connection: Connection) -> None:
     """Rows of the same statement in one go: fewer, larger statements hold the interpreter lock for less."""
     together: dict[Statement, list[Mapping[str, Any]]] = {}
     for write in group:
@@ -147,6 +192,7 @@ def _execute(connection: Connection, group: Iterable[_Write | _Work]) -> None:
     for work in group:
         if isinstance(work, _Work):
             work.result = work.work(connection)
+    reach(Point.IN_TRANSACTION)
 
 
 def _is_conflict(error: Exception) -> bool:
@@ -158,14 +204,25 @@ def _of_the_database(error: Exception) -> bool:
     return isinstance(error, SQLAlchemyError | OSError) and not isinstance(error, _ROW_ERRORS)
 
 
-def _wake(group: _Group, error: Exception | None) -> None:
+def _failure(error: Exception) -> StoreUnavailable | RowRefused:
+    """In words of ours: the driver's quote the rows, which are personal data."""
+    kind = StoreUnavailable if _of_the_database(error) else RowRefused
+    return kind(f"not stored: {type(error).__name__}")
+
+
+def _tell(group: _Group, error: Exception | None) -> None:
     for write in group:
-        if write.done.done():
-            continue
-        if error is None:
-            write.done.set_result(write.result if isinstance(write, _Work) else None)
-        else:
-            # The driver's own words quote the rows, which are personal data.
-            kind = StoreUnavailable if _of_the_database(error) else RowRefused
-            failure = kind(f"not stored: {type(error).__name__}")
-            write.done.set_exception(failure)
+        try:
+            write.told(None if error is None else _failure(error))
+        except Exception:
+            # The others of the group wait too.
+            log.exception("what was written could not be told")
+
+
+def _end(done: asyncio.Future[Any], failure: Exception | None, result: Any = None) -> None:
+    if done.done():
+        return
+    if failure is None:
+        done.set_result(result)
+    else:
+        done.set_exception(failure)

@@ -1,0 +1,36 @@
+"""The ends of waits: most are over long before, so that a timer for each would be made in vain."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+from gateway.outbound.pending import Verdicts
+
+#: Seconds by which a wait may last longer: those that end within them have a timer together.
+_TICK = 0.05
+
+
+class Deadlines:
+    """Ends the waits whose time has come. Use from one event loop."""
+
+    def __init__(self) -> None:
+        self._waits: dict[int, set[Verdicts]] = {}
+
+    def end(self, verdicts: Verdicts, after: float) -> set[Verdicts]:
+        """End a wait after so many seconds, unless it leaves the set that is returned; at once if there are none."""
+        if after <= 0:
+            verdicts.end_wait()
+            return set()
+        loop = asyncio.get_running_loop()
+        tick = math.ceil((loop.time() + after) / _TICK)
+        waits = self._waits.get(tick)
+        if waits is None:
+            waits = self._waits[tick] = set()
+            loop.call_at(tick * _TICK, self._end, tick)
+        waits.add(verdicts)
+        return waits
+
+    def _end(self, tick: int) -> None:
+        for verdicts in self._waits.pop(tick):
+            verdicts.end_wait()
