@@ -27,6 +27,7 @@ from gateway.logs import IDS_TOLD
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
+from gateway.mapping.remembered import Remembered
 from gateway.metrics import STAGE_TALLY, count_message, count_request, parameter_without_effect
 from gateway.points import Point, reach
 from gateway.store.records import RecordStore
@@ -60,11 +61,12 @@ class LegacyApp:
         self._records = records
         self._observe = observer
         self._ids = MessageIds(os.urandom)
+        self._hosts: Remembered[str] = Remembered()
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one request."""
         headers = dict(scope["headers"])
-        host = host_name(headers.get(b"host", b""))
+        host = self._host(headers.get(b"host", b""))
         exchange = Exchange(self._plan.dialect_at(host, scope["path"]))
         body = Body(receive, headers)
         try:
@@ -77,6 +79,9 @@ class LegacyApp:
         await send({"type": "http.response.body", "body": answer.body})
         reach(Point.ANSWERED)
         self._tell(exchange, answer, time.perf_counter() - scope[HEAD_AT])
+
+    def _host(self, header: bytes) -> str:
+        return self._hosts.get((header,)) or self._hosts.keep((header,), host_name(header))
 
     def _tell(self, exchange: Exchange, answer: Answer, seconds: float) -> None:
         """What is wrong with the observer must not end the client's connection."""

@@ -8,6 +8,7 @@ Content-Length says. Behind a chunked body in the same piece of data a pipelined
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import unquote
 
+import structlog
+from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -22,6 +25,8 @@ from gateway.inbound.cycle import Cycle
 from gateway.inbound.turns import Turns
 from gateway.mapping.answers import Answer
 from gateway.wire.request_line import is_plain, method_of, place_of, repair_head
+
+log = structlog.get_logger("gateway.inbound")
 
 #: 10,000 phones in an address take about 200 KB.
 MAX_HEAD = 512 * 1024
@@ -79,31 +84,39 @@ class _LegacyProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        # Nothing was asked yet, and nobody is owed an answer.
-        self._silence = self.loop.call_later(STALLED, transport.close)
+        self._silent_until = self.loop.time() + STALLED
+        self._silence = self.loop.call_later(STALLED, self._end_silence)
 
     def data_received(self, data: bytes) -> None:
-        self._silence.cancel()
-        self._unset_keepalive_if_required()
+        self._silent_until = math.inf
         while data and not self._refused:
             data = self._head_received(data) if self._between_messages else self._body_received(data)
         self._watch()
 
     def _head_received(self, data: bytes) -> bytes:
+        if not self._head:
+            data = data.lstrip(b"\r\n")
+            blank = _BLANK_LINE.search(data, 0, MAX_HEAD)
+            if blank and _TOKEN.match(data):
+                # As nearly all come: in one piece.
+                return self._head_complete(data[: blank.end()], data[blank.end() :])
+        return self._head_gathered(data)
+
+    def _head_gathered(self, data: bytes) -> bytes:
         searched = max(0, len(self._head) - 3)
-        self._head += data if self._head else data.lstrip(b"\r\n")
+        self._head += data
         blank = _BLANK_LINE.search(self._head, searched)
         if (blank.end() if blank else len(self._head)) > MAX_HEAD:
             self._refuse("size")
         elif self._head and not _TOKEN.match(self._head):
             self._refuse("malformed")
         elif blank:
-            return self._head_complete(blank.end())
+            head, rest = bytes(self._head[: blank.end()]), bytes(self._head[blank.end() :])
+            self._head.clear()
+            return self._head_complete(head, rest)
         return b""
 
-    def _head_complete(self, end: int) -> bytes:
-        head, rest = bytes(self._head[:end]), bytes(self._head[end:])
-        self._head.clear()
+    def _head_complete(self, head: bytes, rest: bytes) -> bytes:
         self._request_head, self._head_understood = head, False
         if not is_plain(head):
             method = method_of(head)
@@ -112,23 +125,34 @@ class _LegacyProtocol(HttpToolsProtocol):
                 return b""
             head = repair_head(head)
         self._between_messages = False
-        super().data_received(head)
+        self._parse(head)
         if not self._between_messages:
             self._body_left = self._announced_length()
         return rest
 
     def _announced_length(self) -> int | None:
         """The body's length as the parser accepted it; ``None`` when it comes in chunks."""
-        return next((int(value) for name, value in self.headers if name == b"content-length"), None)
+        for name, value in self.headers:
+            if name == b"content-length":
+                return int(value)
+        return None
 
     def _body_received(self, data: bytes) -> bytes:
         if self._body_left is None:
-            super().data_received(data)
+            self._parse(data)
             return b""
         body, rest = data[: self._body_left], data[self._body_left :]
         self._body_left -= len(body)
-        super().data_received(body)
+        self._parse(body)
         return rest
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade:
+            pass  # an offer that may be left alone
+        except HttpParserError:
+            self._refuse("malformed")
 
     # What the parser tells
 
@@ -181,8 +205,25 @@ class _LegacyProtocol(HttpToolsProtocol):
         self._between_messages = True
         super().on_message_complete()
 
-    def send_400_response(self, msg: str) -> None:
-        self._refuse("malformed")
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._silent_until = self.loop.time() + self.timeout_keep_alive
+
+    # Clients that are silent between requests
+
+    def _end_silence(self) -> None:
+        """One timer for all the silences of a connection: each request would set one in vain."""
+        left = self._silent_until - self.loop.time()
+        if left > 0:
+            self._silence = self.loop.call_later(min(left, STALLED), self._end_silence)
+        else:
+            self.transport.close()
 
     # Clients that stop sending
 
@@ -244,6 +285,7 @@ class _LegacyProtocol(HttpToolsProtocol):
         if self._refused:
             return
         self._refused = True
+        log.warning("a request can't be read", problem=kind, client=self.client[0] if self.client else None)
         if self.cycle is not None and not self.cycle.response_complete and self._refuse_in_turn(kind):
             return
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
