@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ class Followed:
         self.address = process.address
         self.sandbox = sandbox
         self._log = log
+        self._asked_for: Counter[str] = Counter()
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         written = self._log.read_text()
@@ -31,9 +33,11 @@ class Followed:
         return [line for line in map(json.loads, whole.splitlines()) if line["event"] == event]
 
     def request(self, endpoint: str) -> dict[str, Any]:
-        """The line of the newest request to an endpoint; it is written behind the answer."""
-        found = eventually(lambda: [each for each in self.lines("request") if each["endpoint"] == endpoint])
-        return found[-1]
+        """The line of the next request to an endpoint; it is written behind the answer."""
+        there = self._asked_for[endpoint]
+        self._asked_for[endpoint] += 1
+        found = eventually(lambda: [each for each in self.lines("request") if each["endpoint"] == endpoint][there:])
+        return found[0]
 
     def calls_with(self, name: str) -> list[dict[str, Any]]:
         """Lines of calls that name a message or a mailing."""
