@@ -33,7 +33,8 @@ def bind(address: Address) -> socket.socket:
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else "there is no such port"
         raise ConfigurationError(f"can't listen on {address}: {reason}") from error
-    # Accepted connections inherit it. Without it an answer's body waits for the client to acknowledge its head: 40 ms.
+    # Accepted connections inherit it. Without it what is written in pieces waits for the client to acknowledge the
+    # first of them: 40 ms.
     bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     bound.setblocking(False)
     return bound

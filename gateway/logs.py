@@ -113,7 +113,10 @@ def _console() -> list[Processor]:
 
 
 def _json_logger(level: int) -> type[FilteringBoundLogger]:
-    """Makes an event a line in one step, instead of passing it on from one to the next: every request has one."""
+    """Makes an event a line in one step, instead of passing it on from one to the next: every request has one.
+
+    Nothing is ever bound to loggers here.
+    """
     native = structlog.make_filtering_bound_logger(level)
 
     class JsonLogger(native):  # type: ignore[misc, valid-type]

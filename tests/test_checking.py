@@ -20,11 +20,7 @@ from tests.support.servers import MAPPINGS
 
 PLAN = load([MAPPINGS, MAPPINGS / "demo"])
 ENDPOINTS = [
-    (dialect, endpoint)
-    for dialect in PLAN.dialects.values()
-    if dialect.file.checks != "required-first"
-    for endpoint in dialect.endpoints
-    if endpoint.parameters
+    (dialect, endpoint) for dialect in PLAN.dialects.values() for endpoint in dialect.endpoints if endpoint.parameters
 ]
 VALUES = [
     b"",
@@ -55,6 +51,8 @@ def one_by_one(dialect: DialectPlan, endpoint: EndpointPlan, fields: Fields) -> 
     charset = dialect.file.charset
     reading = Reading(fields, charset.default if charset else "utf-8", MEANS, {})
     try:
+        if dialect.file.checks == "required-first":
+            dialect._check_all_there(endpoint, reading)
         for parameter in endpoint.parameters:
             parameter.put(reading)
             if charset and parameter.name == charset.parameter:
@@ -81,6 +79,13 @@ def compiled(**specs: dict[str, Any]) -> dict[str, ParameterCheck]:
     checks = compile_parameters(parameters, Compiler(source, problems), ("parameters",), 1, None)
     assert not problems
     return {check.name: check for check in checks}
+
+
+def test_a_word_of_any_letters_is_read_as_the_file_spells_it() -> None:
+    check = compiled(answer={"type": "choice", "values": ["Так"], "ignore_case": True})["answer"]
+    reading = Reading(Fields({b"answer": ["Так".encode()]}), "utf-8", MEANS, {})
+    check.put(reading)
+    assert reading.values == {"answer": "Так"}
 
 
 def test_a_default_that_an_earlier_guard_asks_for_waits_for_its_turn() -> None:

@@ -229,6 +229,14 @@ def test_a_request_that_is_never_completed(setup: Setup, raw: bytes, monkeypatch
             assert connection.at_end()
 
 
+@pytest.mark.parametrize("sent", [b"", b"\r\n\r\n"])
+def test_a_connection_on_which_nothing_is_asked(setup: Setup, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.inbound.protocol.STALLED", 0.2)
+    with Connection(setup.address) as connection:
+        connection.write(sent)
+        assert connection.at_end()
+
+
 def test_a_broken_body_behind_another_request_is_refused_in_its_turn(setup: Setup) -> None:
     broken = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n"
     with Connection(setup.address) as connection:

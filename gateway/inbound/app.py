@@ -19,10 +19,9 @@ from gateway.clock import now_ms
 from gateway.core.ids import MessageIds
 from gateway.errors import Refusal, StoreUnavailable
 from gateway.inbound.album import Album
-from gateway.inbound.body import Body, ClientGone, Receive, Send
+from gateway.inbound.body import HEAD_AT, Body, ClientGone, Receive, Send
 from gateway.inbound.codes import draw_code
 from gateway.inbound.form import read_form
-from gateway.inbound.protocol import HEAD_AT
 from gateway.logs import IDS_TOLD
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
@@ -78,15 +77,16 @@ class LegacyApp:
         await send({"type": "http.response.start", "status": answer.status, "headers": told})
         await send({"type": "http.response.body", "body": answer.body})
         reach(Point.ANSWERED)
-        self._tell(exchange, answer, time.perf_counter() - scope[HEAD_AT])
+        self._tell(exchange, answer, scope)
 
     def _host(self, header: bytes) -> str:
-        return self._hosts.get((header,)) or self._hosts.keep((header,), host_name(header))
+        known = self._hosts.get((header,))
+        return self._hosts.keep((header,), host_name(header)) if known is None else known
 
-    def _tell(self, exchange: Exchange, answer: Answer, seconds: float) -> None:
+    def _tell(self, exchange: Exchange, answer: Answer, scope: Any) -> None:
         """What is wrong with the observer must not end the client's connection."""
         try:
-            self._observe(exchange, answer, seconds)
+            self._observe(exchange, answer, time.perf_counter() - scope[HEAD_AT])
         except Exception:
             log.exception("an answered request could not be told of")
 

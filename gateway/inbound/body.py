@@ -1,4 +1,4 @@
-"""Request bodies, read up to a limit."""
+"""Requests as applications get them; their bodies, read up to a limit."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ Headers = Mapping[bytes, bytes]
 #: An ASGI application.
 App = Callable[[Any, Receive, Send], Awaitable[None]]
 
+#: Where a request's scope says when its head was whole, by ``time.perf_counter``; the protocol notes it.
+HEAD_AT = "gateway.head_at"
 #: A body over its limit is still read, and thrown away, up to this many bytes: a client that is cut off while it sends
 #: does not read its answer.
 DRAINED = 64 * 1024 * 1024

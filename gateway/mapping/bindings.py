@@ -114,13 +114,13 @@ class MessagePlan:
 
     def _content(self, part: Mapping[str, Any], account: Account) -> Content:
         content = Content(
-            part["text"],
-            part["image"],
-            part["button_text"],
-            part["button_link"],
-            part["fallback_text"],
-            part["fallback_sender"],
-            part["secret"],
+            text=part["text"],
+            image=part["image"],
+            button_text=part["button_text"],
+            button_link=part["button_link"],
+            fallback_text=part["fallback_text"],
+            fallback_sender=part["fallback_sender"],
+            secret=part["secret"],
         )
         if part["channel"] != VIBER:
             return content

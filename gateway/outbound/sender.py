@@ -143,11 +143,12 @@ class Sender:
             submission.verdicts.fail(failure)
 
     def _queue(self, submission: Submission) -> None:
+        # First of all: whatever goes wrong behind it, the client is not left waiting.
+        submission.waits = self._deadlines.end(submission.verdicts, submission.deadline - time.monotonic())
         # What may have to be withdrawn must be in reach.
         anyhow = submission.account.refuse_on_timeout
         submission.pending = self._backlog.add(submission.pending, whatever_the_room=anyhow)
         self._changed.set()
-        submission.waits = self._deadlines.end(submission.verdicts, submission.deadline - time.monotonic())
 
     async def _withdraw(self, pending: Sequence[Pending]) -> bool:
         """Take messages back, on disk too; false when SMSBAT may have one of them, or it can't be written down."""

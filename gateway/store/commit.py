@@ -21,7 +21,7 @@ _STATUS = text("SELECT pg_xact_status(CAST(:name AS xid8))")
 
 
 class Transactions:
-    """One after the other, from one thread. They have the same connection for as long as it is a good one."""
+    """One after the other, from one thread. On a file they have the same connection until one fails."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

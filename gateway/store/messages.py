@@ -149,7 +149,10 @@ class Reading:
 
 
 class MessageStore:
-    """Messages on disk. Writing methods return when the rows are durable and raise ``StoreUnavailable``."""
+    """Messages on disk.
+
+    Writing methods return when the rows are durable and raise ``StoreUnavailable``; ``put`` tells of both instead.
+    """
 
     def __init__(self, database: Database, share: Share = ALONE) -> None:
         self._database = database
@@ -202,8 +205,10 @@ class MessageStore:
         await self._writer.run(work)
 
     async def _write_settled(self, settled: Collection[Settled], now: int) -> None:
+        # One alone may be of many that go one after the other.
+        patience = _SETTLE_PATIENCE if len(settled) > 1 else 0.0
         for statement, some in _settlements(settled):
-            await self._writer.write(statement, [_settled_row(each, now) for each in some], _SETTLE_PATIENCE)
+            await self._writer.write(statement, [_settled_row(each, now) for each in some], patience)
 
     async def settle_failed(self, settled: Collection[Settled], now: int, reports: ReportStore) -> Applied:
         """The same for accepted messages that did not go out, with the reports that are owed for it."""

@@ -62,7 +62,8 @@ _Group = list[_Write | _Work]
 class GroupCommitWriter:
     """Writes rows durably. Use from one event loop.
 
-    While a group is written the next one gathers. It is handed over when nothing has joined it for a turn of the loop.
+    While a group is written the next one gathers. It is handed over when nothing has joined it for a turn of the loop,
+    or has gathered for ``_GATHER``.
     """
 
     def __init__(self, engine: Engine) -> None:
