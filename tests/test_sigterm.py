@@ -57,5 +57,5 @@ def test_two_thousand_requests_in_flight_are_all_answered(workers: int, tmp_path
         with gateway_process(mappings, file, free_address(), tmp_path / "log", many) as process:
             answered, answers = asyncio.run(in_flight(process.address, file, process.ask_to_stop))
             assert (answered, answers) == (0, {b"accepted": COUNT})
-            assert process.terminate() == 0
+            assert process.ended() == 0
         assert (sandbox.summary()["messages"], sandbox.summary()["doubles"]) == (COUNT, 0)

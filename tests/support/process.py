@@ -87,6 +87,10 @@ class GatewayProcess:
 
     def terminate(self) -> int:
         self.ask_to_stop()
+        return self.ended()
+
+    def ended(self) -> int:
+        """The exit status of one that was asked to stop."""
         return self._process.wait(30)
 
     def limit_files(self, size: int | None) -> None:
