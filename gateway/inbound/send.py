@@ -61,7 +61,7 @@ class SendOperation:
         if account.repeats is not None:
             return await self._with_repeats(exchange, sender, account, deadline, results)
         messages = exchange.messages
-        if account.rate is not None or exchange.pictures or _is_held(messages):
+        if _terms(exchange, account) or _is_held(messages):
             await self._accept(exchange, account)
             receipts = await self._submit(sender, messages, account, deadline)
         else:
@@ -105,7 +105,7 @@ class SendOperation:
 
     async def _accept(self, exchange: Exchange, account: Account) -> list[Message]:
         """Store the messages, and return those that are new; those that repeat others take their ids."""
-        terms = Terms(account.rate, account.repeats, exchange.pictures)
+        terms = _terms(exchange, account)
         ids = await self._store.accept(exchange.messages, account.smsbat, terms, exchange.follow_ups)
         reach(Point.STORED)
         if ids is None:
@@ -125,6 +125,11 @@ class SendOperation:
             sender.hold(messages)
             return [ACCEPTED] * len(messages)
         return _each(await sender.submit(messages, account, deadline), messages)
+
+
+def _terms(exchange: Exchange, account: Account) -> Terms:
+    """What the messages of a request are admitted under."""
+    return Terms(account.rate, account.repeats, exchange.pictures)
 
 
 def _is_held(messages: Sequence[Message]) -> bool:
