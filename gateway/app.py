@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from gateway.console.operator import operator_app
 from gateway.errors import Refusal
 from gateway.inbound.album import Album
-from gateway.inbound.app import Observer, log_exchange
 from gateway.inbound.body import App
 from gateway.inbound.pictures import PictureApp
 from gateway.inbound.protocol import Unreadable, legacy_protocol
+from gateway.inbound.telling import Observer, log_exchange, told_together
 from gateway.listener import bind, listening
 from gateway.mapping.answers import Answer
 from gateway.mapping.loader import Plan
@@ -68,7 +68,7 @@ async def gateway(
         run_beside(stack, keep_clean(database))
         pictures, retention = (int(days * _DAY) for days in (settings.media_retention_days, settings.retention_days))
         album = Album(MediaStore(database), storage, settings.public_url, pictures)
-        ground = Ground(database, Numbers(database), album, storage, retention, pictures, observer)
+        ground = Ground(database, Numbers(database), album, storage, retention, pictures, told_together(observer))
         switch = Switch(ground, load or (lambda: plan))
         stack.push_async_callback(switch.stop)
         await switch.use(plan)

@@ -14,12 +14,13 @@ from gateway import tracing
 from gateway.clock import now_ms
 from gateway.errors import StoreUnavailable
 from gateway.inbound.album import Album
-from gateway.inbound.app import LegacyApp, Observer
+from gateway.inbound.app import LegacyApp
 from gateway.inbound.body import App
 from gateway.inbound.hooks import HookApp
 from gateway.inbound.mailings import Mailer
 from gateway.inbound.operations import build_operations, bulk_details
 from gateway.inbound.send import SendOperation
+from gateway.inbound.telling import Observer
 from gateway.mapping.loader import Plan
 from gateway.metrics import PLAN
 from gateway.outbound.callbacks import CallbackDispatcher

@@ -398,7 +398,7 @@ class BrokenLog:
 
 def test_a_log_in_trouble_does_not_cost_the_next_answer(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = BrokenLog()
-    monkeypatch.setattr("gateway.inbound.app.log", broken)
+    monkeypatch.setattr("gateway.inbound.telling.log", broken)
     with Connection(setup.address) as connection:
         connection.write(get(pairs_for("380500000062")) * 2)
         assert [connection.read().text for _ in range(2)] == [OK, OK]

@@ -16,7 +16,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from gateway import tracing
-from gateway.inbound.app import log_exchange
+from gateway.inbound.telling import log_exchange
 from tests.support.otlp import Receiver, known, running_receiver
 from tests.support.process import GatewayProcess, gateway_process
 from tests.support.raw import exchange, get, post, signed, urlencoded

@@ -25,7 +25,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from gateway.inbound.body import HEAD_AT
 from gateway.inbound.cycle import Cycle
-from gateway.inbound.turns import Turns
+from gateway.inbound.turns import Together, Turns
 from gateway.mapping.answers import Answer
 from gateway.wire.request_line import is_plain, method_of, place_of, repair_head
 
@@ -60,6 +60,7 @@ def legacy_protocol(unreadable: Unreadable) -> type[HttpToolsProtocol]:
     class LegacyProtocol(_LegacyProtocol):
         answer_unreadable = staticmethod(unreadable)
         turns = Turns(_AT_ONCE)
+        leaving = Together(Cycle.leave)
 
     return LegacyProtocol
 
@@ -67,6 +68,7 @@ def legacy_protocol(unreadable: Unreadable) -> type[HttpToolsProtocol]:
 class _LegacyProtocol(HttpToolsProtocol):
     answer_unreadable: Unreadable
     turns: Turns
+    leaving: Together[Cycle]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -187,6 +189,7 @@ class _LegacyProtocol(HttpToolsProtocol):
 
     def _new_cycle(self) -> Cycle:
         return Cycle(
+            self.leaving,
             scope=self.scope,
             transport=self.transport,
             flow=self.flow,

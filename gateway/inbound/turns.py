@@ -1,11 +1,13 @@
-"""How many requests begin in one turn of the event loop."""
+"""What happens in one turn of the event loop: how many requests begin, and what is better done together."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+Item = TypeVar("Item")
 
 
 class Turns:
@@ -43,3 +45,27 @@ class Turns:
             start(*arguments)
         if self._waiting:
             self._expect_next()
+
+
+class Together(Generic[Item]):
+    """Does with all that came in a turn of the event loop what is to be done with each, when the turn is over.
+
+    Steps of one kind that follow each other find their code and data in the processor's caches. In between the steps
+    of other requests they would not: writing answers and telling of them costs half as much like this. ``do`` must not
+    raise. Use from one event loop.
+    """
+
+    def __init__(self, do: Callable[[Item], None]) -> None:
+        self._do = do
+        self._items: list[Item] = []
+
+    def put(self, item: Item) -> None:
+        """One more of this turn."""
+        if not self._items:
+            asyncio.get_running_loop().call_soon(self._do_all)
+        self._items.append(item)
+
+    def _do_all(self) -> None:
+        items, self._items = self._items, []
+        for item in items:
+            self._do(item)
