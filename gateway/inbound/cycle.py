@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from uvicorn._types import ASGI3Application, ASGISendEvent, HTTPResponseStartEvent
+from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from gateway.inbound.turns import Together
@@ -23,6 +23,18 @@ class Cycle(RequestResponseCycle):
         self._leaving = leaving
         self._head: HTTPResponseStartEvent | None = None
         self._body: bytes | None = None
+        self._arrived: bytes | None = None
+
+    def arrived(self, body: bytes) -> None:
+        """The request's body came with its head."""
+        self._arrived, self.more_body = body, False
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """The next part of the request; a body that is there already is not waited for."""
+        if self._arrived is None or self.disconnected:
+            return await super().receive()
+        body, self._arrived = self._arrived, None
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def run_asgi(self, app: ASGI3Application) -> None:
         """Have a request served. One that an application fails to answer is not left waiting."""

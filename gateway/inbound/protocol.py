@@ -20,11 +20,12 @@ from urllib.parse import unquote
 
 import structlog
 from httptools import HttpParserError, HttpParserUpgrade
-from uvicorn._types import ASGI3Application
+from uvicorn._types import ASGI3Application, HTTPScope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.inbound.body import HEAD_AT
 from gateway.inbound.cycle import Cycle
+from gateway.inbound.heads import KnownHead, KnownHeads
 from gateway.inbound.turns import Together, Turns
 from gateway.mapping.answers import Answer
 from gateway.wire.request_line import is_plain, method_of, place_of, repair_head
@@ -61,6 +62,7 @@ def legacy_protocol(unreadable: Unreadable) -> type[HttpToolsProtocol]:
         answer_unreadable = staticmethod(unreadable)
         turns = Turns(_AT_ONCE)
         leaving = Together(Cycle.leave)
+        heads = KnownHeads()
 
     return LegacyProtocol
 
@@ -69,6 +71,7 @@ class _LegacyProtocol(HttpToolsProtocol):
     answer_unreadable: Unreadable
     turns: Turns
     leaving: Together[Cycle]
+    heads: KnownHeads
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -103,8 +106,30 @@ class _LegacyProtocol(HttpToolsProtocol):
             blank = _BLANK_LINE.search(data, 0, MAX_HEAD)
             if blank and _TOKEN.match(data):
                 # As nearly all come: in one piece.
-                return self._head_complete(data[: blank.end()], data[blank.end() :])
+                return self._head_whole(data[: blank.end()], data[blank.end() :])
         return self._head_gathered(data)
+
+    def _head_whole(self, head: bytes, rest: bytes) -> bytes:
+        known = self.heads.find(head)
+        if known is None or len(rest) < known.length or not self._is_free:
+            return self._head_complete(head, rest)
+        self._begin_known(head, known, rest[: known.length])
+        return rest[known.length :]
+
+    def _begin_known(self, head: bytes, known: KnownHead, body: bytes) -> None:
+        """A request that came in one piece, with a head that needs no parsing."""
+        self._request_head, self._head_understood = head, True
+        own = {"client": self.client, "server": self.server, "scheme": self.scheme, "state": self.app_state.copy()}
+        self.scope = cast("HTTPScope", {**known.scope, **own, HEAD_AT: time.perf_counter()})
+        self.expect_100_continue = False
+        self.cycle = self._new_cycle(known.keep_alive)
+        self.cycle.arrived(body)
+        self._start_asgi_task(self.cycle, self.app)
+
+    @property
+    def _is_free(self) -> bool:
+        """Whether no earlier request of the connection waits for its answer."""
+        return self.cycle is None or self.cycle.response_complete
 
     def _head_gathered(self, data: bytes) -> bytes:
         searched = max(0, len(self._head) - 3)
@@ -122,7 +147,8 @@ class _LegacyProtocol(HttpToolsProtocol):
 
     def _head_complete(self, head: bytes, rest: bytes) -> bytes:
         self._request_head, self._head_understood = head, False
-        if not is_plain(head):
+        plain = is_plain(head)
+        if not plain:
             method = method_of(head)
             if method is not None and method not in _METHODS:
                 self._refuse("method")
@@ -130,8 +156,9 @@ class _LegacyProtocol(HttpToolsProtocol):
             head = repair_head(head)
         self._between_messages = False
         self._parse(head)
-        if not self._between_messages:
-            self._body_left = self._announced_length()
+        self._body_left = 0 if self._between_messages else self._announced_length()
+        if plain and self._head_understood and self._body_left is not None and not self.expect_100_continue:
+            self.heads.learn(head, self.scope, self._body_left, self.cycle.keep_alive)
         return rest
 
     def _announced_length(self) -> int | None:
@@ -167,8 +194,9 @@ class _LegacyProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._complete_scope()
         self._head_understood = True
-        earlier, self.cycle = self.cycle, self._new_cycle()
-        if earlier is None or earlier.response_complete:
+        is_free, kept = self._is_free, self.scope["http_version"] != "1.0" and self.parser.should_keep_alive()
+        self.cycle = self._new_cycle(kept)
+        if is_free:
             self._start_asgi_task(self.cycle, self.app)
         else:
             self.flow.pause_reading()
@@ -187,7 +215,7 @@ class _LegacyProtocol(HttpToolsProtocol):
         scope["raw_path"], scope["query_string"] = path, query
         scope[HEAD_AT] = time.perf_counter()
 
-    def _new_cycle(self) -> Cycle:
+    def _new_cycle(self, keep_alive: bool) -> Cycle:
         return Cycle(
             self.leaving,
             scope=self.scope,
@@ -199,7 +227,7 @@ class _LegacyProtocol(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
-            keep_alive=self.scope["http_version"] != "1.0" and self.parser.should_keep_alive(),
+            keep_alive=keep_alive,
             on_response=self.on_response_complete,
         )
 
