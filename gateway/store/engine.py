@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -14,6 +16,8 @@ from gateway.errors import ConfigurationError
 
 #: Another process (a backup, a shell, another worker) may hold the file this long, in seconds, before a write fails.
 BUSY_TIMEOUT = 5.0
+#: Seconds between two tries to write.
+_BUSY_PAUSE = 0.0005
 #: Seconds to get a connection to PostgreSQL, and to notice that one is dead.
 _CONNECT_TIMEOUT, _DEAD_AFTER = 5, 10
 #: A node that hangs in a transaction must not keep the others waiting: PostgreSQL ends it, and gives up locks of a
@@ -89,7 +93,36 @@ def _sqlite(url: URL) -> Engine:
     def begin(connection: Any) -> None:
         # The driver's own way of beginning only before writes would leave reads outside of transactions. Who writes
         # says so at once: a transaction that reads first is refused when another process writes in between.
-        writing = connection.get_execution_options().get("writing", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        if connection.get_execution_options().get("writing", False):
+            _begin_writing(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
 
     return engine
+
+
+def _begin_writing(connection: Connection) -> None:
+    """Begin when no other process writes, within ``BUSY_TIMEOUT``. Raises ``SQLAlchemyError``.
+
+    SQLite's own waiting sleeps longer each time, up to 100 ms, while others that write again and again take turns.
+    """
+    driver: Any = connection.connection.driver_connection
+    until = time.monotonic() + BUSY_TIMEOUT
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        while _is_busy(driver) and time.monotonic() < until:
+            time.sleep(_BUSY_PAUSE)
+        if not driver.in_transaction:
+            # What is wrong, in SQLAlchemy's words.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={round(BUSY_TIMEOUT * 1000)}")
+
+
+def _is_busy(driver: sqlite3.Connection) -> bool:
+    """Begin to write, unless another process does."""
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    return False
