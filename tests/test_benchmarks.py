@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.side_by_side import gateways, machine, report
 from benchmarks.side_by_side.comparison import choose
-from benchmarks.side_by_side.contenders import BASELINE, CEILING, GATEWAY, KANNEL_SPOOL, ORM
+from benchmarks.side_by_side.contenders import BASELINE, CEILING, FLOOR, GATEWAY, KANNEL_SPOOL, ORM
 from benchmarks.side_by_side.figures import Results, Spread, ratios
 from benchmarks.side_by_side.points import LIMITED, SIXTY_FOUR, Turn
 from benchmarks.side_by_side.processes import Command, DidNotStart, Server, port_of, serving
@@ -34,7 +34,7 @@ from gateway.store.reports import ReportStore
 from tests.support.raw import AUTH_ERROR, Response, exchange, post, signed, urlencoded
 from tests.support.servers import MAPPINGS, RunningSandbox, eventually, free_address, running_sandbox
 
-RIVALS = ("starlette_httpx", "starlette_orm", "aiohttp_proxy")
+RIVALS = ("starlette_httpx", "starlette_orm", "aiohttp_proxy", FLOOR)
 PHONE, TEXT = next(each for each in messages() if not each[1].isascii())
 
 

@@ -157,7 +157,8 @@ def _nginx_bare(life: Life) -> list[Command]:
     return [nginx.command(life.folder, port_of(life.address), locations, life.smsbat.removeprefix("http://"))]
 
 
-BASELINE, BASELINE_TWO, ORM, CEILING = "starlette_httpx", "starlette_httpx_2", "starlette_orm", "ceiling"
+BASELINE, BASELINE_TWO, ORM = "starlette_httpx", "starlette_httpx_2", "starlette_orm"
+CEILING, FLOOR = "ceiling", "floor"
 AIOHTTP, NGINX_LUA, NGINX_BARE = "aiohttp", "nginx_lua", "nginx_bare"
 KANNEL, KANNEL_SPOOL, KANNEL_FREE = "kannel", "kannel_spool", "kannel_free"
 GATEWAY, GATEWAY_POSTGRES, GATEWAY_TWO, GATEWAY_POSTGRES_TWO = "gateway", "gateway_pg", "gateway_2", "gateway_pg_2"
@@ -174,6 +175,7 @@ CONTENDERS = {
         Contender(NGINX_LUA, "nginx + Lua, nothing stored", _nginx_lua),
         Contender(NGINX_BARE, "nginx, bare pass-through", _nginx_bare),
         Contender(CEILING, "our ceiling: no store, no SMSBAT", _rival(CEILING), relays=False),
+        Contender(FLOOR, "our floor: store and SMSBAT, nothing else", _rival(FLOOR, "messages.db")),
         Contender(GATEWAY, "gateway, SQLite", _gateway()),
         Contender(BASELINE_TWO, "Starlette + httpx, 2 workers, not pinned", _uvicorn_workers, core=None),
         Contender(GATEWAY_TWO, "gateway, SQLite, 2 workers, not pinned", _gateway(workers=2), core=None),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.mapping.functions import Scope
 from gateway.mapping.schema.endpoint import Answer as AnswerSection
@@ -25,8 +25,7 @@ _STATUS = "$error.status"
 _XML_KEY = re.compile(r"@?[A-Za-z_][\w.-]*|#text|\$each|\$first|\$when")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What goes back to a legacy client."""
 
     status: int

@@ -77,7 +77,7 @@ def each(name: str, keys: Sequence[tuple[str, str]], make: Evaluate, closed: boo
 
 
 def _known(member: Any, keys: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    if isinstance(member, Mapping):
+    if isinstance(member, dict):
         return {key: member.get(field) for field, key in keys}
     return {key: getattr(member, field, None) for field, key in keys}
 

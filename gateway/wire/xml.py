@@ -20,7 +20,7 @@ _ATTRIBUTE = str.maketrans(
 
 
 def unparse(tree: Mapping[str, Any], declaration: str | None) -> bytes:
-    """The document as UTF-8, with ``declaration`` as its first line when given."""
+    """The document as UTF-8, with ``declaration`` as its first line when given. Nodes are dicts, lists and scalars."""
     lines = [declaration] if declaration else []
     for name, node in tree.items():
         _element(lines, name, node, "")
@@ -29,16 +29,16 @@ def unparse(tree: Mapping[str, Any], declaration: str | None) -> bytes:
 
 
 def _element(lines: list[str], name: str, node: Any, indent: str) -> None:
-    if isinstance(node, list):
+    if isinstance(node, dict):
+        _nested(lines, name, node, indent)
+    elif isinstance(node, list):
         for each in node:
             _element(lines, name, each, indent)
-    elif isinstance(node, Mapping):
-        _nested(lines, name, node, indent)
     else:
         lines.append(f"{indent}<{name}>{_escape(node, _TEXT)}</{name}>")
 
 
-def _nested(lines: list[str], name: str, node: Mapping[str, Any], indent: str) -> None:
+def _nested(lines: list[str], name: str, node: dict[str, Any], indent: str) -> None:
     attributes, text, children = "", "", []
     for key, value in node.items():
         if key[0] == "@":
@@ -51,8 +51,9 @@ def _nested(lines: list[str], name: str, node: Mapping[str, Any], indent: str) -
         lines.append(f"{indent}<{name}{attributes}>{_escape(text, _TEXT)}</{name}>")
         return
     lines.append(f"{indent}<{name}{attributes}>")
+    inner = indent + "  "
     for key, value in children:
-        _element(lines, key, value, indent + "  ")
+        _element(lines, key, value, inner)
     lines.append(f"{indent}</{name}>")
 
 
