@@ -22,7 +22,7 @@ class Point(StrEnum):
     CALL_ANSWERED = "SMSBAT's answer read, not settled"
     SETTLED = "settlement stored, not told"
     ANSWER_LEAVES = "answer to the client known, not written"
-    ANSWERED = "answer to the client written"
+    ANSWERED = "an answer written, to a client or to SMSBAT"
     HOOK_READ = "webhook read, report not stored"
     HOOK_STORED = "report stored, webhook not answered"
     STATUS_READ = "status read, report not stored"

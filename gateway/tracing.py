@@ -113,7 +113,8 @@ def traced_observer(observer: Observer) -> Observer:
 
     def observe(exchange: Exchange, answer: Answer, seconds: float) -> None:
         observer(exchange, answer, seconds)
-        spans.answered(exchange, answer)
+        with _harmless():
+            spans.answered(exchange, answer)
 
     return observe
 

@@ -237,6 +237,16 @@ def test_a_connection_on_which_nothing_is_asked(setup: Setup, sent: bytes, monke
         assert connection.at_end()
 
 
+@pytest.mark.parametrize("rest", [b"only a part of it", b""])
+def test_an_answer_that_does_not_wait_for_the_body_reaches_who_sends_no_more(setup: Setup, rest: bytes) -> None:
+    for _ in range(20):
+        with Connection(setup.address) as connection:
+            connection.write(b"POST /hooks/nobodys HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n" + rest)
+            connection.end()
+            assert connection.read().status == 404
+            assert connection.at_end()
+
+
 def test_a_broken_body_behind_another_request_is_refused_in_its_turn(setup: Setup) -> None:
     broken = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n"
     with Connection(setup.address) as connection:

@@ -1,8 +1,8 @@
-"""How many requests begin in one turn of the event loop."""
+"""How many requests begin in one turn of the event loop, and what is done together behind it."""
 
 import asyncio
 
-from gateway.inbound.turns import Turns
+from gateway.inbound.turns import Together, Turns
 
 
 def test_those_that_come_at_once_begin_few_by_few_and_in_their_order() -> None:
@@ -33,3 +33,24 @@ def test_whoever_comes_later_does_not_overtake_those_who_wait() -> None:
         return begun
 
     assert asyncio.run(program()) == ["first", "second", "third"]
+
+
+def test_what_comes_in_a_turn_is_done_behind_it_whatever_is_wrong_with_one_of_them() -> None:
+    async def program() -> list[str]:
+        done: list[str] = []
+
+        def do(name: str) -> None:
+            done.append(name)
+            if name == "bad":
+                raise ValueError
+
+        together = Together(do)
+        for name in ("first", "bad", "third"):
+            together.put(name)
+        assert not done
+        await asyncio.sleep(0)
+        together.put("later")
+        await asyncio.sleep(0)
+        return done
+
+    assert asyncio.run(program()) == ["first", "bad", "third", "later"]

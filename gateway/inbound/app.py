@@ -69,18 +69,11 @@ class LegacyApp:
         reach(Point.ANSWER_LEAVES)
         await send({"type": "http.response.start", "status": answer.status, "headers": told})
         await send({"type": "http.response.body", "body": answer.body})
-        self._tell(exchange, answer, scope)
+        self._observe(exchange, answer, time.perf_counter() - scope[HEAD_AT])
 
     def _host(self, header: bytes) -> str:
         known = self._hosts.get((header,))
         return self._hosts.keep((header,), host_name(header)) if known is None else known
-
-    def _tell(self, exchange: Exchange, answer: Answer, scope: Any) -> None:
-        """What is wrong with the observer must not end the client's connection."""
-        try:
-            self._observe(exchange, answer, time.perf_counter() - scope[HEAD_AT])
-        except Exception:
-            log.exception("an answered request could not be told of")
 
     async def _answer(self, exchange: Exchange, scope: Any, host: str, body: Body) -> Answer:
         try:

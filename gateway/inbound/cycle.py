@@ -10,6 +10,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from gateway.inbound.turns import Together
 from gateway.points import Point, reach
 
+_CLOSE = (b"connection", b"close")
+
 
 class Cycle(RequestResponseCycle):
     """uvicorn's, which writes a head as soon as it is told of it, and a body behind that.
@@ -22,8 +24,14 @@ class Cycle(RequestResponseCycle):
         super().__init__(**options)
         self._leaving = leaving
         self._head: HTTPResponseStartEvent | None = None
-        self._body: bytes | None = None
+        #: Head, but for its end, and body of an answer that is about to leave.
+        self._answer: tuple[bytes, bytes] | None = None
         self._arrived: bytes | None = None
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the answer is known and about to be written."""
+        return self._answer is not None
 
     def arrived(self, body: bytes) -> None:
         """The request's body came with its head."""
@@ -37,25 +45,27 @@ class Cycle(RequestResponseCycle):
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def run_asgi(self, app: ASGI3Application) -> None:
-        """Have a request served. One that an application fails to answer is not left waiting."""
+        """Have a request served. One that an application fails to answer, or may not any more, is not left waiting."""
         try:
             await app(self.scope, self.receive, self.send)
-        except Exception:
+        except BaseException:
             self.logger.exception("an application failed")
         if not (self.response_started or self.disconnected):
+            self.logger.error("an application gave no answer")
             await self.send_500_response()
-        elif not (self.response_complete or self.disconnected or self._body is not None):
-            self.transport.close()
+        if not self.is_leaving:
+            self._end()
 
     async def send(self, message: ASGISendEvent) -> None:
         """Take a part of the answer; the head waits for what comes behind it."""
+        if self.is_leaving:
+            raise RuntimeError("the answer is whole already")
         if message["type"] == "http.response.start" and not self.response_started:
             self._head = message
             return
         if self._head is not None and not self.response_started:
             if message["type"] == "http.response.body" and not message.get("more_body") and self._may_write:
-                self._body, self.response_started = message.get("body", b""), True
-                self._leaving.put(self)
+                self._take(self._head, message.get("body", b""))
                 return
             await super().send(self._head)
         await super().send(message)
@@ -65,30 +75,36 @@ class Cycle(RequestResponseCycle):
         """Whether nothing is to be waited for, and the body is to be written at all."""
         return not (self.flow.write_paused or self.disconnected or self.scope["method"] == "HEAD")
 
+    def _take(self, head: HTTPResponseStartEvent, body: bytes) -> None:
+        """Applications here announce the length of what they answer, and write names of headers in lower case."""
+        headers = [*self.default_headers, *head.get("headers", ())]
+        if _CLOSE in headers:
+            headers.remove(_CLOSE)
+            self.keep_alive = False
+        lines = [STATUS_LINE[head["status"]], *(b"%b: %b\r\n" % header for header in headers)]
+        self._answer, self.response_started = (b"".join(lines), body), True
+        self._leaving.put(self)
+
     def leave(self) -> None:
         """Write the answer, unless nobody is there any more."""
-        assert self._head is not None
-        assert self._body is not None
-        if self.disconnected or self.transport.is_closing():
-            return
-        self._write_whole(self._head, self._body)
-        reach(Point.ANSWERED)
+        if self._answer is not None and not (self.disconnected or self.transport.is_closing()):
+            head, body = self._answer
+            self.transport.write(head + (b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n") + body)
+            reach(Point.ANSWERED)
+            self.response_complete = True
+            self.message_event.set()
+            if not self.keep_alive:
+                self.transport.close()
+            self.on_response()
+        self._answer = None
+        self._end()
 
-    def _write_whole(self, head: HTTPResponseStartEvent, body: bytes) -> None:
-        """Applications here announce the length of what they answer, and write names of headers in lower case."""
-        headers = (*self.default_headers, *head.get("headers", ()))
-        pieces = [STATUS_LINE[head["status"]], *(b"%b: %b\r\n" % header for header in headers)]
-        if (b"connection", b"close") in headers:
-            self.keep_alive = False
-        elif not self.keep_alive:
-            pieces.append(b"connection: close\r\n")
-        pieces += (b"\r\n", body)
-        self.transport.write(b"".join(pieces))
-        self._complete()
-
-    def _complete(self) -> None:
-        self.response_started = self.response_complete = True
-        self.message_event.set()
-        if not self.keep_alive:
+    def _end(self) -> None:
+        """Let go of the answer and of the connection, which holds on to its last request."""
+        if not (self.response_complete or self.disconnected):
             self.transport.close()
-        self.on_response()
+        self._head, self.on_response = None, _nothing
+
+
+def _nothing() -> None:
+    """What follows when nothing is to follow."""

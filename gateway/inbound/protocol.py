@@ -1,8 +1,9 @@
 """uvicorn's HTTP protocol (the httptools one), before which request lines of real clients are repaired.
 
-Only the request line changes, and only by escaping bytes; the parser still judges everything. So messages are cut out
-of the stream exactly as it understands them: a head ends at its blank line, a body where the parser's own reading of
-Content-Length says. Behind a chunked body in the same piece of data a pipelined request is parsed unrepaired.
+Only the request line changes, and only by escaping bytes; the parser still judges every head that is new. So messages
+are cut out of the stream exactly as it understands them: a head ends at its blank line, a body where the parser's own
+reading of Content-Length says. One that came before, byte for byte, means what it meant then, whatever its connection.
+Behind a chunked body in the same piece of data a pipelined request is parsed unrepaired.
 
 Scope, cycle and timers are made here instead of by uvicorn, in fewer steps: every request has them.
 """
@@ -327,8 +328,8 @@ class _LegacyProtocol(HttpToolsProtocol):
 
     def _refuse_in_turn(self, kind: str) -> bool:
         """Whether an answer is due before; then the connection ends behind it, or behind the refusal in its turn."""
-        cycle = self.cycle
-        if not cycle.more_body:
+        cycle = cast("Cycle", self.cycle)
+        if not cycle.more_body or cycle.is_leaving:
             cycle.keep_alive = False
             return True
         # The bad request is the newest one: its head was read, and the application waits for a body that won't come.

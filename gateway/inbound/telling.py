@@ -24,14 +24,7 @@ _NAME = re.compile(rb"(?!.*[0-9]{3})[A-Za-z_][A-Za-z0-9_\[\]-]{0,39}")
 
 def told_together(observer: Observer) -> Observer:
     """An observer that is told of the requests of a turn of the event loop when all of them have their answers."""
-
-    def tell(answered: tuple[Exchange, Answer, float]) -> None:
-        try:
-            observer(*answered)
-        except Exception:
-            log.exception("an answered request could not be told of")
-
-    together = Together(tell)
+    together = Together[tuple[Exchange, Answer, float]](lambda answered: observer(*answered))
     return lambda exchange, answer, seconds: together.put((exchange, answer, seconds))
 
 

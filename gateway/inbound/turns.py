@@ -7,6 +7,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+import structlog
+
+log = structlog.get_logger("gateway.inbound")
+
 Item = TypeVar("Item")
 
 
@@ -51,8 +55,8 @@ class Together(Generic[Item]):
     """Does with all that came in a turn of the event loop what is to be done with each, when the turn is over.
 
     Steps of one kind that follow each other find their code and data in the processor's caches. In between the steps
-    of other requests they would not: writing answers and telling of them costs half as much like this. ``do`` must not
-    raise. Use from one event loop.
+    of other requests they would not: writing answers and telling of them costs half as much like this. What goes wrong
+    with one of them is logged, and does not concern the others. Use from one event loop.
     """
 
     def __init__(self, do: Callable[[Item], None]) -> None:
@@ -68,4 +72,7 @@ class Together(Generic[Item]):
     def _do_all(self) -> None:
         items, self._items = self._items, []
         for item in items:
-            self._do(item)
+            try:
+                self._do(item)
+            except Exception:
+                log.exception("a step of a request failed")

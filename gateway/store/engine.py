@@ -106,23 +106,23 @@ def _begin_writing(connection: Connection) -> None:
 
     SQLite's own waiting sleeps longer each time, up to 100 ms, while others that write again and again take turns.
     """
+    connection.exec_driver_sql("PRAGMA busy_timeout=0")
     driver: Any = connection.connection.driver_connection
     until = time.monotonic() + BUSY_TIMEOUT
-    driver.execute("PRAGMA busy_timeout=0")
     try:
-        while _is_busy(driver) and time.monotonic() < until:
+        while (begun := _begun(driver)) is None and time.monotonic() < until:
             time.sleep(_BUSY_PAUSE)
-        if not driver.in_transaction:
+        if not begun:
             # What is wrong, in SQLAlchemy's words.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
     finally:
         driver.execute(f"PRAGMA busy_timeout={round(BUSY_TIMEOUT * 1000)}")
 
 
-def _is_busy(driver: sqlite3.Connection) -> bool:
-    """Begin to write, unless another process does."""
+def _begun(driver: sqlite3.Connection) -> bool | None:
+    """Whether a transaction that writes could be begun; ``None`` while another process writes."""
     try:
         driver.execute("BEGIN IMMEDIATE")
-    except sqlite3.Error as error:
-        return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-    return False
+    except sqlite3.OperationalError as error:
+        return None if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY else False
+    return True

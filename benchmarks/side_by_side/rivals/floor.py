@@ -1,7 +1,7 @@
 """What the gateway's promises cost at least on its stack: committed before they are sent, sent together, settled.
 
 The gateway's own HTTP protocol, group commit and client of SMSBAT; one dialect and one account, written out by hand.
-There are no mapping files, no checks but the signature's, no log, no figures, no limits, no second try and no restart.
+There are no mapping files, hardly a check but the signature's, no log, no limits, no second try and no restart.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from gateway.listener import bind, listening
 from gateway.mapping.accounts import SmsbatLogin
 from gateway.mapping.answers import Answer
 from gateway.mapping.schema.accounts import Credential
-from gateway.outbound.client import Answered, SmsbatClient
+from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
 from gateway.outbound.sender import SPACING
 from gateway.process import run_until_stopped
 from gateway.store.engine import open_engine
@@ -120,15 +120,22 @@ class Floor:
         batch, self._waiting = self._waiting, []
         result = await self._client.submit(orjson.dumps({"messages": [each.item for each in batch]}))
         self._in_flight -= 1
-        good = isinstance(result, Answered) and result.status == 200
-        told = orjson.loads(result.body)["messages"] if isinstance(result, Answered) and good else []
+        told = _told(result)
         for each in batch:
-            each.taken.set_result(good)
+            each.taken.set_result(bool(told))
         rows = [
             {"_id": each["customerMessageId"], "state": "submitted", "upstream_id": each["messageId"]} for each in told
         ]
         if rows:
             await self._writer.write(_SETTLE, rows, _PATIENCE)
+
+
+def _told(result: Answered | NoAnswer) -> list[dict[str, Any]]:
+    """SMSBAT's entries for the messages of a call; none when it did not take them."""
+    if not isinstance(result, Answered) or result.status != 200:
+        return []
+    told: list[dict[str, Any]] = orjson.loads(result.body).get("messages", [])
+    return told
 
 
 def _form(body: bytes) -> dict[bytes, bytes]:
