@@ -13,7 +13,7 @@ from gateway.inbound.album import Album
 from gateway.inbound.body import App
 from gateway.inbound.pictures import PictureApp
 from gateway.inbound.protocol import Unreadable, legacy_protocol
-from gateway.inbound.telling import Observer, log_exchange, told_together
+from gateway.inbound.telling import log_exchange, told_together
 from gateway.listener import bind, listening
 from gateway.mapping.answers import Answer
 from gateway.mapping.loader import Plan
@@ -26,7 +26,7 @@ from gateway.store.pictures import open_storage
 from gateway.store.scrubbing import keep_clean
 from gateway.switch import Switch
 from gateway.tls import Certificate
-from gateway.tracing import tracing
+from gateway.tracing import Observer, tracing
 from gateway.translation import Ground, run_beside
 
 _DAY = 86_400_000

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("gateway.tracing")
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
+#: Told of every exchange when it is answered, with its duration in seconds.
 Observer = Callable[[Exchange, Answer, float], None]
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")

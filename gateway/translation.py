@@ -20,7 +20,6 @@ from gateway.inbound.hooks import HookApp
 from gateway.inbound.mailings import Mailer
 from gateway.inbound.operations import build_operations, bulk_details
 from gateway.inbound.send import SendOperation
-from gateway.inbound.telling import Observer
 from gateway.mapping.loader import Plan
 from gateway.metrics import PLAN
 from gateway.outbound.callbacks import CallbackDispatcher
@@ -62,7 +61,7 @@ class Ground:
     storage: PictureStorage
     retention: int
     picture_retention: int
-    observer: Observer
+    observer: tracing.Observer
 
 
 @dataclass(frozen=True, slots=True)

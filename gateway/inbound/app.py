@@ -21,7 +21,6 @@ from gateway.inbound.album import Album
 from gateway.inbound.body import HEAD_AT, Body, ClientGone, Receive, Send
 from gateway.inbound.codes import draw_code
 from gateway.inbound.form import read_form
-from gateway.inbound.telling import Observer
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
@@ -29,6 +28,7 @@ from gateway.mapping.remembered import Remembered
 from gateway.metrics import STAGE_TALLY
 from gateway.points import Point, reach
 from gateway.store.records import RecordStore
+from gateway.tracing import Observer
 from gateway.wire.request_line import host_name
 
 log = structlog.get_logger("gateway.inbound")

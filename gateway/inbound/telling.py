@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import structlog
 
@@ -12,9 +11,7 @@ from gateway.logs import IDS_TOLD
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.metrics import count_message, count_request, parameter_without_effect
-
-#: Told of every exchange when it is answered, with its duration in seconds.
-Observer = Callable[[Exchange, Answer, float], None]
+from gateway.tracing import Observer
 
 log = structlog.get_logger("gateway.inbound")
 

@@ -22,7 +22,7 @@ class Remembered(Generic[Value]):
     def keep(self, key: tuple[str | bytes, ...], value: Value) -> Value:
         """Remember a value, and return it."""
         if sum(map(len, key)) <= _LONGEST:
-            if len(self._kept) >= _MOST and key not in self._kept:
+            if len(self._kept) >= _MOST:
                 self._kept.clear()
             self._kept[key] = value
         return value

@@ -1,25 +1,23 @@
 """What the gateway's promises cost at least on its stack: committed before they are sent, sent together, settled.
 
-The gateway's own HTTP protocol, group commit and client of SMSBAT; one dialect and one account, written out by hand.
-There are no mapping files, hardly a check but the signature's, no log, no limits, no second try and no restart.
+The gateway's own HTTP protocol, reading of forms, signatures, group commit and client of SMSBAT; one dialect and one
+account, written out by hand. There are no mapping files, hardly a check but the signature's, no log, no limits, no
+second try and no restart.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import os
 import sys
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import orjson
 from sqlalchemy import Column, Integer, MetaData, String, Table, Text, bindparam, insert, update
 
-from benchmarks.side_by_side.rivals.common import CONNECTIONS, HEADERS, SECRET
+from benchmarks.side_by_side.rivals.common import CONNECTIONS, HEADERS, SECRET, call
 from gateway.clock import now_ms
 from gateway.core.ids import MessageIds
 from gateway.inbound.body import Body, Receive, Send
@@ -33,6 +31,8 @@ from gateway.outbound.sender import SPACING
 from gateway.process import run_until_stopped
 from gateway.store.engine import open_engine
 from gateway.store.writer import GroupCommitWriter
+from gateway.wire.forms import parse_urlencoded
+from gateway.wire.signatures import matches, md5_signature
 
 _LIMIT = 65_536
 #: As the gateway's: settlements may wait for the next commit.
@@ -92,8 +92,7 @@ class Floor:
         if not phone.isdigit():
             return _REFUSED % (-1, b"PARAMETER ERROR (phone)")
         message = self._ids.new(now_ms())
-        item = {"from": sender, "to": phone, "type": "viber_promo", "text": text, "ttl": 86400}
-        waiting = _Waiting({**item, "customerMessageId": message})
+        waiting = _Waiting(*call({"from": sender, "phone": phone, "txt": text}, message)["messages"])
         row = {"id": message, "sender": sender, "phone": phone, "text": text, "state": "accepted"}
         self._writer.put(_INSERT, [row], partial(self._stored, waiting))
         taken = await waiting.taken
@@ -139,13 +138,12 @@ def _told(result: Answered | NoAnswer) -> list[dict[str, Any]]:
 
 
 def _form(body: bytes) -> dict[bytes, bytes]:
-    pairs = (pair.partition(b"=") for pair in body.replace(b"+", b" ").split(b"&"))
-    return {name: unquote_to_bytes(value) if b"%" in value else value for name, _, value in pairs}
+    return {name: values[-1] for name, values in parse_urlencoded(body).items()}
 
 
 def _is_signed(form: dict[bytes, bytes]) -> bool:
-    signed = b"".join([form.get(name, b"") for name in (b"user", b"from", b"phone", b"txt")])
-    return hmac.compare_digest(hashlib.md5(signed + SECRET.encode()).hexdigest().encode(), form.get(b"sign", b""))
+    signed = [form.get(name, b"") for name in (b"user", b"from", b"phone", b"txt")]
+    return matches(form.get(b"sign", b""), md5_signature(signed, SECRET.encode()))
 
 
 def _unreadable(_kind: str, _host: str, _path: str) -> Answer:
