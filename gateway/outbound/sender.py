@@ -1,8 +1,4 @@
-"""One sender per SMSBAT login: batches what waits, keeps the limits, retries, and settles what SMSBAT said.
-
-An idle gateway sends a single message at once. While calls are in flight, arriving messages gather for a moment, and
-the next call takes them all: a busy gateway sends large calls. SMSBAT limits calls, not messages.
-"""
+"""One sender per SMSBAT login: batches what waits, keeps the limits, retries, and settles what SMSBAT said."""
 
 from __future__ import annotations
 
@@ -18,10 +14,9 @@ import structlog
 
 from gateway import tracing
 from gateway.clock import now_ms
-from gateway.core.budget import CallBudget
 from gateway.core.mailings import batch_name
 from gateway.core.messages import Message, Receipt, State
-from gateway.core.retry import Breaker, Pause, backoff
+from gateway.core.retry import backoff
 from gateway.errors import StoreUnavailable
 from gateway.logs import IDS_TOLD
 from gateway.mapping.accounts import Account, SmsbatLogin
@@ -32,6 +27,7 @@ from gateway.outbound.backlog import Backlog
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
 from gateway.outbound.deadlines import Deadlines
 from gateway.outbound.judgement import Judgement, judge, out_of_time
+from gateway.outbound.pace import Pace
 from gateway.outbound.pending import Pending, Submission, may_have_gone_out
 from gateway.outbound.reports import Reports
 from gateway.outbound.settlement import Settlement
@@ -45,10 +41,6 @@ log = structlog.get_logger("gateway.sender")
 STOP_TIMEOUT = 10.0
 #: Seconds before a runner that failed, or a store that could not be read, is tried again.
 RETRY_DELAY = 1.0
-#: Seconds between the beginnings of calls that are in flight together: what a call costs by itself is more than what
-#: dozens of messages add to it, and this is short beside the time that a call takes. Calls that begin together also end
-#: together, and then their clients' next requests come in one large burst.
-SPACING = 0.01
 #: Seconds after which the clock is asked again whether held messages are due.
 LONGEST_ALARM = 60.0
 #: Stores messages, and tells when they are on disk or why they are not.
@@ -79,16 +71,12 @@ class Sender:
         self._dice = dice
         self._client = SmsbatClient(login, upstream.file.submit, settings.calls_in_flight)
         self._call_seconds, self._call_messages = CALL_SECONDS.labels(self.name), CALL_MESSAGES.labels(self.name)
-        self._budget = CallBudget(settings.calls_per_second, settings.burst, settings.calls_in_flight)
-        self._breaker = Breaker()
+        self._pace = Pace(settings, dice)
         self._backlog = Backlog()
         self._deadlines = Deadlines()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._in_flight = 0
-        self._pause = Pause()
         self._times_denied = 0
         self._changed = asyncio.Event()
-        self._called_at = 0.0
         self._wake = Alarm(self._changed.set)
         self._held_due = Alarm(self._held_are_due)
         self._settlement = Settlement(login.name, store, reports, self._hold_back, dice)
@@ -165,7 +153,7 @@ class Sender:
 
     def share(self, among: int) -> None:
         """So many nodes call under this login."""
-        self._budget.share(among)
+        self._pace.divide(among)
 
     def start_over(self) -> None:
         """Nobody believed that this node is there: what it had, others may have by now."""
@@ -221,33 +209,23 @@ class Sender:
             return
         if self._backlog.wants_more:
             await self._refill()
-        while self._backlog and self._in_flight < self._settings.calls_in_flight and self._store.is_sure:
-            delay = self._delay()
+        while self._backlog and self._store.is_sure:
+            delay = self._pace.delay(len(self._backlog), time.monotonic())
             if delay > 0:
                 self._wake_after(delay)
                 return
             self._call_next()
 
-    def _delay(self) -> float:
-        now = time.monotonic()
-        delay = max(self._breaker.delay(now), self._pause.until - now, self._budget.delay(now))
-        if self._in_flight and len(self._backlog) < self._settings.messages_per_call:
-            delay = max(delay, self._called_at + SPACING - now)
-        return delay
-
     def _wake_after(self, delay: float) -> None:
-        """While a probe is out the delay is infinite: its end wakes the runner."""
+        """Infinite while calls are out whose end wakes the runner."""
         if delay != float("inf"):
             self._wake.ring_after(delay)
 
     def _call_next(self) -> None:
-        batch = self._unexpired(self._backlog.take(self._settings.messages_per_call))
+        batch = self._unexpired(self._backlog.take(self._pace.share(len(self._backlog))))
         if not batch:
             return
-        self._budget.take()
-        probe = self._breaker.called()
-        self._in_flight += 1
-        self._called_at = time.monotonic()
+        probe = self._pace.called(len(batch), time.monotonic())
         for pending in batch:
             pending.in_call = True
         self._spawn(self._call(batch, probe))
@@ -301,7 +279,7 @@ class Sender:
         started = time.monotonic()
         result, judgement = await self._submitted(batch)
         reach(Point.CALL_ANSWERED)
-        self._in_flight -= 1
+        self._pace.ended(len(batch))
         for pending in batch:
             pending.in_call = False
         self._follow(judgement, probe)
@@ -323,13 +301,13 @@ class Sender:
         oldest = self._backlog.oldest_due
         QUEUED.labels(self.name).set(self._backlog.held)
         OLDEST.labels(self.name).set(max(0, now_ms() - oldest) / 1000 if oldest else 0)
-        BREAKER.labels(self.name).set(self._breaker.is_open)
-        BUDGET.labels(self.name).set(self._budget.left(time.monotonic()))
+        BREAKER.labels(self.name).set(self._pace.is_held_back)
+        BUDGET.labels(self.name).set(self._pace.budget(time.monotonic()))
 
     @property
     def is_held_back(self) -> bool:
         """Whether SMSBAT did not answer lately."""
-        return self._breaker.is_open
+        return self._pace.is_held_back
 
     async def _submitted(self, batch: list[Pending]) -> tuple[Answered | NoAnswer, Judgement]:
         """Make the call and judge its end. A fault of ours must not lose the batch: it counts as an unknown outcome."""
@@ -346,15 +324,7 @@ class Sender:
 
     def _follow(self, judgement: Judgement, probe: bool) -> None:
         """Set the pace by what was learnt, and queue again what is not settled."""
-        now = time.monotonic()
-        if judgement.answered:
-            self._breaker.succeeded()
-        else:
-            self._breaker.failed(now, self._dice(), probe)
-        if judgement.limited:
-            self._pause.refused(now, judgement.retry_after, self._dice())
-        elif judgement.answered:
-            self._pause.passed()
+        self._pace.learn(judgement, probe, time.monotonic())
         self._backlog.put_back(judgement.at_once)
         if judgement.later:
             self._again_after(self._retry_delay(judgement), judgement.later)

@@ -27,7 +27,7 @@ from gateway.mapping.accounts import SmsbatLogin
 from gateway.mapping.answers import Answer
 from gateway.mapping.schema.accounts import Credential
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
-from gateway.outbound.sender import SPACING
+from gateway.outbound.pace import SPACING
 from gateway.process import run_until_stopped
 from gateway.store.engine import open_engine
 from gateway.store.writer import GroupCommitWriter

@@ -1,0 +1,78 @@
+"""When calls go out, and how many messages each takes: on a clock of the test's own."""
+
+from math import inf
+
+import pytest
+
+from gateway.mapping.schema.accounts import Credential
+from gateway.outbound.pace import SPACING, Pace
+
+
+def pace(**settings: float) -> Pace:
+    limits = {"calls_per_second": 1000, "burst": 1000, **settings}
+    return Pace(Credential.model_validate({"url": "http://smsbat", "key": "k", **limits}), dice=lambda: 1.0)
+
+
+def test_an_idle_gateway_sends_what_there_is_at_once() -> None:
+    idle = pace()
+    assert (idle.delay(waiting=1, now=7.0), idle.share(waiting=1)) == (0, 1)
+    assert idle.share(waiting=300) == 300
+
+
+def test_the_next_call_waits_a_moment_for_others_to_join_unless_it_is_full() -> None:
+    busy = pace()
+    busy.called(10, now=7.0)
+    assert busy.delay(waiting=1, now=7.0) == pytest.approx(SPACING)
+    assert busy.delay(waiting=1, now=7.1) == 0
+    assert busy.delay(waiting=1000, now=7.0) == 0
+
+
+def test_a_call_takes_its_share_of_all_that_is_on_the_way() -> None:
+    busy = pace()
+    busy.called(100, now=7.0)
+    assert busy.share(waiting=50) == 75
+    busy.called(50, now=7.0)
+    assert busy.share(waiting=300) == 150
+    busy.ended(100)
+    busy.ended(50)
+    assert busy.share(waiting=300) == 300
+
+
+def test_where_the_next_call_is_far_this_one_takes_what_there_is() -> None:
+    for scarce in (pace(calls_per_second=10), pace(calls_in_flight=2)):
+        scarce.called(10, now=7.0)
+        assert scarce.share(waiting=300) >= 300
+    assert scarce.delay(waiting=1, now=8.0) == 0
+    scarce.called(300, now=8.0)
+    assert scarce.delay(waiting=1, now=9.0) == inf, "no more calls in flight than are allowed"
+
+
+def test_no_more_messages_are_open_than_one_call_may_hold() -> None:
+    busy, sizes = pace(messages_per_call=2000), []
+    while busy.delay(waiting=100_000, now=7.0) == 0:
+        sizes.append(busy.share(waiting=100_000))
+        busy.called(sizes[-1], now=7.0)
+    assert sizes == [2000, 2000, 1000]
+    busy.ended(2000)
+    assert busy.delay(waiting=100_000, now=7.0) == 0
+
+
+def test_clients_whose_requests_came_in_one_burst_do_not_stay_together() -> None:
+    """256 clients that ask again when they are answered, an SMSBAT that takes 50 ms, eight requests a millisecond."""
+    busy, ms, asking, waiting = pace(), 0, 256, 0
+    under_way: list[tuple[int, int]] = []
+    sizes: list[int] = []
+    while ms < 2000:
+        while under_way and under_way[0][0] <= ms:
+            asking += under_way[0][1]
+            busy.ended(under_way.pop(0)[1])
+        understood = min(asking, 8)
+        asking, waiting = asking - understood, waiting + understood
+        if waiting and busy.delay(waiting, ms / 1000) <= 0:
+            size = min(waiting, busy.share(waiting))
+            busy.called(size, ms / 1000)
+            under_way.append((ms + 50, size))
+            sizes.append(size)
+            waiting -= size
+        ms += 1
+    assert max(sizes[-50:]) < 40, "they are not spread over the calls"
