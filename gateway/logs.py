@@ -26,20 +26,21 @@ class LineBuffer:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._lines: deque[bytes] = deque()
-        self._promised: asyncio.AbstractEventLoop | None = None
+        #: The thread whose event loop writes at the end of its turn.
+        self._promised: int | None = None
         self._writing = threading.Lock()
 
     def put(self, line: bytes) -> None:
         """Keep a line, and see to it that it is written. Any thread may call it."""
         self._lines.append(line)
+        thread = threading.get_ident()
+        if self._promised == thread:
+            return
         try:
-            loop = asyncio.get_running_loop()
+            asyncio.get_running_loop().call_soon(self.write_out)
+            self._promised = thread
         except RuntimeError:
             self.write_out()
-            return
-        if self._promised is not loop:
-            self._promised = loop
-            loop.call_soon(self.write_out)
 
     def write_out(self) -> None:
         """Write what is kept."""

@@ -49,7 +49,7 @@ def test_a_message_that_a_reading_brought_first_is_not_queued_again(backlog: Bac
 
     async def request() -> None:
         new = pending(1)
-        new.verdicts = Verdicts(["id-1"])
+        new.verdicts = Verdicts(["id-1"], asyncio.get_running_loop().create_future())
         known = backlog.add([new], whatever_the_room=True)
         assert known[0] is not new
         assert known[0].verdicts is new.verdicts

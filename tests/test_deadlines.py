@@ -12,7 +12,7 @@ def test_a_wait_ends_when_its_time_has_come_and_not_before() -> None:
     async def scenario() -> None:
         loop, deadlines = asyncio.get_running_loop(), Deadlines()
         began = loop.time()
-        waits = [(seconds, Verdicts(["id-1"])) for seconds in (0.12, 0.02, 0.021, 0.3)]
+        waits = [(seconds, Verdicts(["id-1"], loop.create_future())) for seconds in (0.12, 0.02, 0.021, 0.3)]
         for seconds, verdicts in waits:
             deadlines.end(verdicts, seconds)
 
@@ -29,7 +29,7 @@ def test_a_wait_ends_when_its_time_has_come_and_not_before() -> None:
 
 def test_a_wait_without_time_is_none() -> None:
     async def scenario() -> None:
-        verdicts = Verdicts(["id-1"])
+        verdicts = Verdicts(["id-1"], asyncio.get_running_loop().create_future())
         assert not Deadlines().end(verdicts, -1.0)
         await asyncio.wait_for(verdicts.over, 0.01)
         assert not verdicts.known

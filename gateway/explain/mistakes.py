@@ -103,7 +103,7 @@ def _guesses(plan: DialectPlan, fields: Fields, raw_form: bytes) -> Iterator[Gue
 
 def _signing(plan: DialectPlan, fields: Fields) -> Signing:
     authenticator = plan.authenticator
-    lists = [authenticator.sent(fields, name, many) for name, many in authenticator.over]
+    lists = [[*authenticator.sent(fields, name, many)] for name, many in authenticator.over]
     return Signing(*[*lists, [], [], [], []][:4])
 
 

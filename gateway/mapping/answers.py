@@ -12,9 +12,9 @@ from gateway.mapping.functions import Scope
 from gateway.mapping.schema.endpoint import Answer as AnswerSection
 from gateway.mapping.source import Where
 from gateway.mapping.values import Compiler, Holds, Value
+from gateway.mapping.xml_pages import xml_page
 from gateway.wire.forms import Fields
 from gateway.wire.json import dump, dump_as_php
-from gateway.wire.xml import unparse
 
 _CONTENT_TYPES = {
     "xml": "text/xml; charset=utf-8",
@@ -37,12 +37,10 @@ class Answer(NamedTuple):
 class _Page:
     status: int | None
     content_type: bytes
-    document: Value
-    write: Callable[[Any], bytes]
+    write: Callable[[Scope], bytes]
 
     def render(self, scope: Scope) -> Answer:
-        document = self.document.evaluate(scope)
-        body = self.write({} if document is None else document)
+        body = self.write(scope)
         headers = ((b"content-type", self.content_type), (b"content-length", b"%d" % len(body)))
         return Answer(scope["error.status"] if self.status is None else self.status, headers, body)
 
@@ -103,13 +101,13 @@ def _alternative(
     if section.status == _STATUS:
         compiler.known_name("error.status", (*where, "status"), names)
     as_php = kind == "json" and json_style == "php"
+    document = compiler.value(tree, (*where, kind), names)
     page = _Page(
         status=None if isinstance(section.status, str) else section.status,
         content_type=(section.content_type or _CONTENT_TYPES["php" if as_php else kind]).encode(),
-        document=compiler.value(tree, (*where, kind), names),
-        write=_xml(section.declaration) if kind == "xml" else dump_as_php if as_php else dump,
+        write=xml_page(document.evaluate, section.declaration) if kind == "xml" else _json_page(document, as_php),
     )
-    is_constant = page.status is not None and not page.document.uses
+    is_constant = page.status is not None and not document.uses
     return _Alternative(
         compiler.guard(section.when, (*where, "when"), names), _once(page.render) if is_constant else page.render
     )
@@ -121,5 +119,6 @@ def _once(render: Callable[[Scope], Answer]) -> Callable[[Scope], Answer]:
     return lambda scope: rendered()
 
 
-def _xml(declaration: str | None) -> Callable[[Any], bytes]:
-    return lambda tree: unparse(tree, declaration)
+def _json_page(document: Value, as_php: bool) -> Callable[[Scope], bytes]:
+    write = dump_as_php if as_php else dump
+    return lambda scope: write({} if (tree := document.evaluate(scope)) is None else tree)

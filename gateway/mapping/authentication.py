@@ -86,13 +86,13 @@ class Authenticator:
             proof |= matches(signature, md5_signature((form,), secret))
         return proof
 
-    def _signed_forms(self, fields: Fields) -> list[bytes]:
+    def _signed_forms(self, fields: Fields) -> tuple[bytes, ...]:
         """The md5 of a file is signed in lower case by every real client, and in upper case in the vendor's example."""
         signed = self.signed(fields)
         if not self.files:
-            return [b"".join(signed)]
+            return (b"".join(signed),)
         md5s = [fields.files[name].md5 for name in self.files]
-        return [b"".join(signed), b"".join([value.upper() if value in md5s else value for value in signed])]
+        return b"".join(signed), b"".join([value.upper() if value in md5s else value for value in signed])
 
     def signed(self, fields: Fields) -> list[bytes]:
         """The raw values that a signature covers, in order, without the secret."""
@@ -102,10 +102,12 @@ class Authenticator:
         return values
 
     @staticmethod
-    def sent(fields: Fields, name: bytes, many: bool) -> list[bytes]:
+    def sent(fields: Fields, name: bytes, many: bool) -> Sequence[bytes]:
         """The values that one signed parameter contributes."""
-        sent = fields.all(name)
-        return sent if many else sent[-1:]
+        if many:
+            return fields.all(name)
+        last = fields.last(name)
+        return () if last is None else (last,)
 
 
 def _decoded(fields: Fields) -> Fields:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from gateway.core.mailings import Mailing, Recipient
@@ -11,7 +11,7 @@ from gateway.core.messages import Concern, Content, Message, only_digits, phone_
 from gateway.errors import Refusal
 from gateway.mapping.accounts import Account
 from gateway.mapping.conversions import Named
-from gateway.mapping.functions import Evaluate, Scope
+from gateway.mapping.functions import Scope
 from gateway.mapping.otp import NotOtp
 from gateway.mapping.parameters import Faulty
 from gateway.mapping.values import Value
@@ -19,6 +19,8 @@ from gateway.mapping.values import Value
 #: In milliseconds.
 MINUTE = 60_000
 VIBER = "viber"
+#: Parts of a content, in their order, but for the template that it may become.
+_CONTENT = tuple(each.name for each in fields(Content) if each.name != "otp")
 #: Parts of a mailing's content; the rest of a content has nothing to do with mailings.
 _MAILING_CONTENT = ("text", "image", "button_text", "button_link")
 #: Draws a code from an alphabet, of so many characters.
@@ -30,20 +32,24 @@ def plain(value: Any) -> Any:
     return value.name if isinstance(value, Named) else value
 
 
-def plainly(evaluate: Evaluate) -> Evaluate:
+def plainly(value: Value) -> Value:
     """Evaluates to what is plain."""
-    return lambda scope: plain(evaluate(scope))
+    return replace(value, evaluate=lambda scope: plain(value.evaluate(scope)))
+
+
+def _evaluated(values: Mapping[str, Value], scope: Scope) -> dict[str, Any]:
+    return {name: value.evaluate(scope) for name, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class FollowUpPlan:
     """How a second message is made of the first."""
 
-    values: Mapping[str, Evaluate]
+    values: Mapping[str, Value]
 
     def build(self, scope: Scope, first: Message, new_id: Callable[[], str]) -> Message | None:
         """The message to send when the first one fails; ``None`` when none is wanted."""
-        part = {name: evaluate(scope) for name, evaluate in self.values.items()}
+        part = _evaluated(self.values, scope)
         if part["after"] is None:
             return None
         due_at = first.due_at + part["after"] * 1000
@@ -66,10 +72,16 @@ class MessagePlan:
     """
 
     constants: Mapping[str, Any]
-    values: Mapping[str, Evaluate]
+    values: Mapping[str, Value]
     concerns: Mapping[Concern, str]
     otp_names: Mapping[str, str]
     then: FollowUpPlan | None
+
+    def knowing(self, defaults: Scope) -> MessagePlan:
+        """The same for requests in which these stand: what follows from them alone is made once."""
+        known = {name: value for name, value in self.values.items() if value.uses <= defaults.keys()}
+        others = {name: value for name, value in self.values.items() if name not in known}
+        return replace(self, constants={**self.constants, **_evaluated(known, defaults)}, values=others)
 
     def build(
         self, values: Scope, account: Account, dialect: str, now: int, new_id: Callable[[], str]
@@ -78,32 +90,19 @@ class MessagePlan:
 
         Raises ``Refusal``.
         """
-        part = dict(self.constants)
-        for name, evaluate in self.values.items():
-            part[name] = evaluate(values)
+        part = {**self.constants, **_evaluated(self.values, values)}
         content = self._content(part, account)
         due_at = max(now + (part["delay"] or 0) * MINUTE, part["due_at"] or 0)
         recipients = part["recipient"] if isinstance(part["recipient"], list) else [part["recipient"]]
         # The first one's id is the submission's too.
         ids = [new_id() for _ in recipients]
+        channel, sender, ttl, reference = part["channel"], part["sender"], part["ttl"], part["reference"]
+        report, batch, name, first = bool(part["report"]), part["batch"], account.name, ids[0]
+        # In the order of its fields: by their names it takes twice as long.
         messages = [
             Message(
-                id=ids[i],
-                submission=ids[0],
-                position=i,
-                account=account.name,
-                dialect=dialect,
-                channel=part["channel"],
-                sender=part["sender"],
-                recipient=each,
-                digits=only_digits(each),
-                content=content,
-                ttl=part["ttl"],
-                reference=part["reference"],
-                report=bool(part["report"]),
-                accepted_at=now,
-                due_at=due_at,
-                batch=part["batch"],
+                *(ids[i], first, i, name, dialect, channel, sender, each, only_digits(each)),
+                *(content, ttl, reference, report, now, due_at, None, batch),
             )
             for i, each in enumerate(recipients)
         ]
@@ -113,15 +112,7 @@ class MessagePlan:
         return messages, [each for each in following if each is not None]
 
     def _content(self, part: Mapping[str, Any], account: Account) -> Content:
-        content = Content(
-            text=part["text"],
-            image=part["image"],
-            button_text=part["button_text"],
-            button_link=part["button_link"],
-            fallback_text=part["fallback_text"],
-            fallback_sender=part["fallback_sender"],
-            secret=part["secret"],
-        )
+        content = Content(*[part[name] for name in _CONTENT])
         if part["channel"] != VIBER:
             return content
         try:
@@ -134,7 +125,7 @@ class MessagePlan:
 class MailingPlan:
     """How checked parameters become a mailing. ``recipient`` says what each of its own numbers is, if it has any."""
 
-    values: Mapping[str, Evaluate]
+    values: Mapping[str, Value]
     problem: Value | None
     personal: Value | None
     recipients: Value | None
@@ -142,7 +133,7 @@ class MailingPlan:
 
     def build(self, scope: Scope, account: str, dialect: str) -> Mailing:
         """The mailing that the parameters describe."""
-        part = {name: evaluate(scope) for name, evaluate in self.values.items()}
+        part = _evaluated(self.values, scope)
         content = Content(**{name: part.pop(name) for name in _MAILING_CONTENT})
         listed = self.recipients.evaluate(scope) if self.recipients else None
         personal = self.personal is None or bool(self.personal.evaluate(scope))
@@ -153,13 +144,13 @@ class MailingPlan:
         """The mailing of an entry with a fault: its name, as far as there is one, and what the dialect says of it."""
         known = {f"error.{name}": value for name, value in error.items()}
         problem = str(self.problem.evaluate(known)) if self.problem else entry.refusal.kind
-        name = self.values["name"](entry.values)
-        channel = self.values["channel"](entry.values)
+        name = self.values["name"].evaluate(entry.values)
+        channel = self.values["channel"].evaluate(entry.values)
         return Mailing(account, dialect, channel, "", None, name, None, Content(None), 0, problem=problem)
 
     def _recipient(self, entry: Mapping[str, Any] | Faulty, content: Content, personal: bool) -> Recipient:
         scope = entry.values if isinstance(entry, Faulty) else entry
-        part = {name: value.evaluate(scope) for name, value in self.recipient.items()}
+        part = _evaluated(self.recipient, scope)
         written = str(part.pop("phone") or "")
         # Without a button, a link of its own leads nowhere.
         linked = content.button_text is not None

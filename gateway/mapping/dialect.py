@@ -40,10 +40,12 @@ class Outline(NamedTuple):
     """What all requests that send the same names have in common.
 
     ``defaults`` are what stands for parameters that they do not send; ``to_read`` are the others, as in the file.
+    ``message`` is the endpoint's, with what follows from the defaults.
     """
 
     defaults: Mapping[str, Any]
     to_read: tuple[ParameterCheck, ...]
+    message: MessagePlan | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,8 @@ class EndpointPlan:
     def _outlined(self, fields: Fields) -> Outline:
         left_out = [each for each in self.parameters if each.early_default and each.raw not in fields.values]
         defaults = {each.name: each.default for each in left_out}
-        return Outline(defaults, tuple(each for each in self.parameters if each.name not in defaults))
+        to_read = tuple(each for each in self.parameters if each.name not in defaults)
+        return Outline(defaults, to_read, self.message and self.message.knowing(defaults))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,7 @@ class DialectPlan:
         """Whose request this is, and its fields as they are to be read from here on. Raises ``Refusal``."""
         return self.authenticator.authenticate(fields, identities)
 
-    def check(self, endpoint: EndpointPlan, fields: Fields, means: Means, values: dict[str, Any]) -> None:
+    def check(self, endpoint: EndpointPlan, fields: Fields, means: Means, values: dict[str, Any]) -> Outline:
         """Put every parameter's value into ``values``, in the order of the file. Raises ``Refusal`` at a bad one."""
         charset = self.file.charset if not fields.unicode else None
         reading = Reading(fields, charset.default if charset else "utf-8", means, values)
@@ -206,6 +209,7 @@ class DialectPlan:
             parameter.put(reading)
             if parameter.name == names_codec and values[names_codec] is not None:
                 reading.codec = values[names_codec]
+        return outline
 
     @staticmethod
     def _check_all_there(endpoint: EndpointPlan, reading: Reading) -> None:

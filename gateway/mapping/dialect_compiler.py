@@ -200,9 +200,9 @@ class _DialectCompiler:
     def _values(self, trees: Mapping[str, Any], where: Where, known: Iterable[str]) -> dict[str, Value]:
         return {name: self._compiler.value(tree, (*where, name), known) for name, tree in trees.items()}
 
-    def _made_with(self, trees: Mapping[str, Any], where: Where, known: Iterable[str]) -> dict[str, Evaluate]:
+    def _made_with(self, trees: Mapping[str, Any], where: Where, known: Iterable[str]) -> dict[str, Value]:
         """What parts of messages are made with."""
-        made = {name: value.evaluate for name, value in self._values(trees, where, known).items()}
+        made = self._values(trees, where, known)
         return {name: plainly(each) for name, each in made.items()} if self._content.names else made
 
     def _message(self, endpoint: Endpoint, where: Where, names: frozenset[str]) -> MessagePlan | None:

@@ -14,7 +14,7 @@ from gateway.mapping.accounts import Identities, Identity
 from gateway.mapping.answers import Answer
 from gateway.mapping.bindings import Draw
 from gateway.mapping.conversions import NO_RECORDS, Means, Records, Upload
-from gateway.mapping.dialect import DialectPlan, EndpointPlan
+from gateway.mapping.dialect import DialectPlan, EndpointPlan, Outline
 from gateway.wire.forms import Fields, TooManyFields, read_fields
 from gateway.wire.multipart import FilePlan, TooLarge
 from gateway.wire.raw_http import Request
@@ -39,6 +39,7 @@ class Exchange:
     received: Fields | None = None
     fields: Fields | None = None
     identity: Identity | None = None
+    outline: Outline | None = None
     values: dict[str, Any] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     #: Messages that are sent if those of ``messages`` that they follow are not delivered.
@@ -94,7 +95,7 @@ class Exchange:
         identity = self.identity
         self.values = {"base": self.base, **identity.known}
         means = Means(picture, records, identity.names, identity.zone)
-        self.dialect.check(self.endpoint, self.fields, means, self.values)
+        self.outline = self.dialect.check(self.endpoint, self.fields, means, self.values)
 
     def keep(self, parameter: str, image_id: str, address: str) -> None:
         """A picture of the request is kept under an id, and has a public address, or a blank one."""
@@ -105,11 +106,12 @@ class Exchange:
         """Build the messages of checked parameters. Raises ``Refusal``."""
         assert self.endpoint is not None
         assert self.identity is not None
+        assert self.outline is not None
         if self.endpoint.draw:
             self.values["drawn"] = self.endpoint.draw.draw(self.values, draw)
-        if self.endpoint.message:
+        if self.outline.message:
             account, name = self.identity.account, self.dialect.name
-            self.messages, self.follow_ups = self.endpoint.message.build(self.values, account, name, now, new_id)
+            self.messages, self.follow_ups = self.outline.message.build(self.values, account, name, now, new_id)
             if self.dialect.parts is not None:
                 self.values.update(self._counted(self.dialect.parts))
 

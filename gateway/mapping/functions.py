@@ -1,14 +1,67 @@
-"""The small functions that values of a mapping file may be made with, compiled into closures."""
+"""The small functions that values of a mapping file may be made with, compiled into closures.
+
+Those whose form a page is written by are classes: what always stands there, mappings, and what repeats.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 Scope = Mapping[str, Any]
 Evaluate = Callable[[Scope], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """What stands in the file as it is."""
+
+    value: Any
+
+    def __call__(self, scope: Scope) -> Any:
+        """The same whatever is known."""
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A mapping; without those of its members that are not there."""
+
+    members: Sequence[tuple[str, Evaluate]]
+
+    def __call__(self, scope: Scope) -> Any:
+        """What is there of it; ``None`` for nothing."""
+        built = {}
+        for key, member in self.members:
+            value = member(scope)
+            if value is not None:
+                built[key] = value
+        return built or None
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """What is made of each member of a collection.
+
+    ``keys`` are the fields of a member and what they are called; with ``closed`` nothing else is looked up.
+    """
+
+    name: str
+    keys: Sequence[tuple[str, str]]
+    make: Evaluate
+    closed: bool
+
+    def scopes(self, scope: Scope) -> Iterator[Scope]:
+        """What is known of each, and with it of all around them if that is looked up."""
+        outer = {} if self.closed else scope
+        for member in scope.get(self.name) or ():
+            yield {**outer, **_known(member, self.keys)}
+
+    def __call__(self, scope: Scope) -> list[Any]:
+        """All that is made; without what is nothing."""
+        return [made for inner in self.scopes(scope) if (made := self.make(inner)) is not None]
 
 
 def first(members: Sequence[Evaluate]) -> Evaluate:
@@ -58,20 +111,6 @@ def as_integer(subject: Evaluate) -> Evaluate:
     def evaluate(scope: Scope) -> Any:
         value = subject(scope)
         return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
-
-    return evaluate
-
-
-def each(name: str, keys: Sequence[tuple[str, str]], make: Evaluate, closed: bool) -> Evaluate:
-    """What is made of each member of a collection.
-
-    ``keys`` are the fields of a member and what they are called; with ``closed`` nothing else is looked up.
-    """
-
-    def evaluate(scope: Scope) -> list[Any]:
-        outer = {} if closed else scope
-        made = [make({**outer, **_known(member, keys)}) for member in scope.get(name) or ()]
-        return [each for each in made if each is not None]
 
     return evaluate
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.mapping import functions
-from gateway.mapping.functions import Evaluate, Scope
+from gateway.mapping.functions import Each, Evaluate, Literal, Mapped, Scope
 from gateway.mapping.operations import COLLECTIONS
 from gateway.mapping.source import Origin, Problem, Source, Where, did_you_mean
 from gateway.wire.forms import Fields
@@ -134,17 +134,7 @@ class Compiler:
         return evaluate
 
     def _mapping(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
-        members = [(key, self._tree(value, (*where, key), known, (*path, key))) for key, value in tree.items()]
-
-        def evaluate(scope: Scope) -> Any:
-            built = {}
-            for key, member in members:
-                value = member(scope)
-                if value is not None:
-                    built[key] = value
-            return built or None
-
-        return evaluate
+        return Mapped([(key, self._tree(value, (*where, key), known, (*path, key))) for key, value in tree.items()])
 
     def _list(self, tree: list[Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
         members = [self._tree(value, (*where, i), known, (*path, i)) for i, value in enumerate(tree)]
@@ -152,9 +142,9 @@ class Compiler:
 
     def _scalar(self, tree: Any, where: Where, known: frozenset[str]) -> Evaluate:
         if not isinstance(tree, str) or "$" not in tree:
-            return lambda scope: tree
+            return Literal(tree)
         if tree == "$null":
-            return lambda scope: NULL
+            return Literal(NULL)
         for name in _REFERENCE.findall(tree):
             self.known_name(name, where, known)
         whole = _REFERENCE.fullmatch(tree)
@@ -224,7 +214,7 @@ class Compiler:
         make, uses = self._noting(lambda: self._each_body(tree, where, inner, path))
         # Of its members, and of all around them, only what is used.
         keys = [(field, f"{element}.{field}") for field in fields if f"{element}.{field}" in uses]
-        members = functions.each(name, keys, make, closed=uses <= {key for _, key in keys})
+        members = Each(name, keys, make, closed=uses <= {key for _, key in keys})
         return functions.keyed(members) if "$key" in tree else members
 
     def _each_body(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:

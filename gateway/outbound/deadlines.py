@@ -12,9 +12,11 @@ _TICK = 0.05
 
 
 class Deadlines:
-    """Ends the waits whose time has come. Use from one event loop."""
+    """Ends the waits whose time has come. Use from one event loop, the running one."""
 
     def __init__(self) -> None:
+        # To ask which one is running takes a system call each time.
+        self._loop = asyncio.get_running_loop()
         self._waits: dict[int, set[Verdicts]] = {}
 
     def end(self, verdicts: Verdicts, after: float) -> set[Verdicts]:
@@ -22,12 +24,11 @@ class Deadlines:
         if after <= 0:
             verdicts.end_wait()
             return set()
-        loop = asyncio.get_running_loop()
-        tick = math.ceil((loop.time() + after) / _TICK)
+        tick = math.ceil((self._loop.time() + after) / _TICK)
         waits = self._waits.get(tick)
         if waits is None:
             waits = self._waits[tick] = set()
-            loop.call_at(tick * _TICK, self._end, tick)
+            self._loop.call_at(tick * _TICK, self._end, tick)
         waits.add(verdicts)
         return waits
 

@@ -17,9 +17,9 @@ class Verdicts:
 
     __slots__ = ("_missing", "_receipts", "_writing", "_written", "awaited", "latest", "over")
 
-    def __init__(self, ids: Iterable[str]) -> None:
+    def __init__(self, ids: Iterable[str], over: asyncio.Future[None]) -> None:
         #: Done when all receipts are there, or the wait was ended.
-        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.over = over
         self.awaited = True
         self._writing = 0
         self._written: asyncio.Event | None = None
@@ -108,15 +108,18 @@ class Pending:
 class Submission:
     """The messages of one request on their way, and the client that waits until ``deadline`` (monotonic).
 
-    ``waits`` are those that end together with its own when it lasts until then.
+    ``over`` is a future of the running event loop. ``waits`` are those that end together with its own when it lasts
+    until then.
     """
 
     __slots__ = ("account", "deadline", "pending", "verdicts", "waits")
 
-    def __init__(self, messages: Sequence[Message], account: Account, deadline: float) -> None:
+    def __init__(
+        self, messages: Sequence[Message], account: Account, deadline: float, over: asyncio.Future[None]
+    ) -> None:
         self.account = account
         self.deadline = deadline
-        self.verdicts = Verdicts([message.id for message in messages])
+        self.verdicts = Verdicts([message.id for message in messages], over)
         self.pending = [Pending(message, account, self.verdicts) for message in messages]
         self.waits: set[Verdicts] = set()
 

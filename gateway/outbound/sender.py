@@ -62,6 +62,7 @@ class Sender:
         dice: Callable[[], float] = random.random,
     ) -> None:
         settings = login.settings
+        self._loop = asyncio.get_running_loop()
         self.name = login.name
         self._settings = settings
         self._upstream = upstream
@@ -111,7 +112,7 @@ class Sender:
         and none of the messages can have gone out, one receipt that says why: they are withdrawn then. Raises what the
         storing told.
         """
-        submission = Submission(messages, account, deadline)
+        submission = Submission(messages, account, deadline, self._loop.create_future())
         if store is None:
             self._queue(submission)
         else:
@@ -344,7 +345,7 @@ class Sender:
         return backoff(attempt, self._dice())
 
     def _again_after(self, delay: float, batch: list[Pending]) -> None:
-        asyncio.get_running_loop().call_later(delay, self._again, batch)
+        self._loop.call_later(delay, self._again, batch)
 
     def _again(self, batch: list[Pending]) -> None:
         self._backlog.put_last(batch)

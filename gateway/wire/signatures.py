@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 def md5_signature(values: Iterable[bytes], secret: bytes) -> bytes:
     """The signature as 32 lower-case hex digits."""
-    return hashlib.md5(b"".join(values) + secret, usedforsecurity=False).hexdigest().encode()
+    return hashlib.md5(b"".join((*values, secret)), usedforsecurity=False).hexdigest().encode()
 
 
 def matches(given: bytes, expected: bytes) -> bool:

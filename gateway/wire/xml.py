@@ -6,9 +6,11 @@ Our own writer, because the bytes are the contract: two-space indent, LF line en
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
+#: By which an element stands further in than the one around it.
+STEP = "  "
 #: What XML 1.0 can't carry in any form; also U+FFFE, U+FFFF and lone surrogates.
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 #: Whatever can't stand as it is in a text or an attribute; most values hold none of it.
@@ -19,42 +21,46 @@ _ATTRIBUTE = str.maketrans(
 )
 
 
-def unparse(tree: Mapping[str, Any], declaration: str | None) -> bytes:
-    """The document as UTF-8, with ``declaration`` as its first line when given. Nodes are dicts, lists and scalars."""
-    lines = [declaration] if declaration else []
-    for name, node in tree.items():
-        _element(lines, name, node, "")
-    lines.append("")
-    return "\n".join(lines).encode()
+def document(elements: Iterable[str], declaration: str | None) -> bytes:
+    """A document as UTF-8, with ``declaration`` as its first line when given."""
+    return "".join((f"{declaration}\n" if declaration else "", *elements)).encode()
 
 
-def _element(lines: list[str], name: str, node: Any, indent: str) -> None:
+def element(name: str, node: Any, indent: str = "") -> str:
+    """The lines of an element, or of several of one name. Nodes are dicts, lists and scalars."""
     if isinstance(node, dict):
-        _nested(lines, name, node, indent)
-    elif isinstance(node, list):
-        for each in node:
-            _element(lines, name, each, indent)
-    else:
-        lines.append(f"{indent}<{name}>{_escape(node, _TEXT)}</{name}>")
+        return _of_mapping(name, node, indent)
+    if isinstance(node, list):
+        return "".join([element(name, each, indent) for each in node])
+    return leaf(name, "", text_of(node), indent)
 
 
-def _nested(lines: list[str], name: str, node: dict[str, Any], indent: str) -> None:
-    attributes, text, children = "", "", []
-    for key, value in node.items():
-        if key[0] == "@":
-            attributes += f' {key[1:]}="{_escape(value, _ATTRIBUTE)}"'
-        elif key[0] == "#":
-            text = value
-        else:
-            children.append((key, value))
-    if not children:
-        lines.append(f"{indent}<{name}{attributes}>{_escape(text, _TEXT)}</{name}>")
-        return
-    lines.append(f"{indent}<{name}{attributes}>")
-    inner = indent + "  "
-    for key, value in children:
-        _element(lines, key, value, inner)
-    lines.append(f"{indent}</{name}>")
+def _of_mapping(name: str, node: dict[str, Any], indent: str) -> str:
+    attributes = "".join([attribute(key, value) for key, value in node.items() if key[0] == "@"])
+    inside = [element(key, value, indent + STEP) for key, value in node.items() if key[0] not in "@#"]
+    if inside:
+        return nested(name, attributes, inside, indent)
+    return leaf(name, attributes, text_of(node.get("#text", "")), indent)
+
+
+def leaf(name: str, attributes: str, text: str, indent: str) -> str:
+    """An element with a text, both written already."""
+    return f"{indent}<{name}{attributes}>{text}</{name}>\n"
+
+
+def nested(name: str, attributes: str, inside: Iterable[str], indent: str) -> str:
+    """An element with others inside, written already."""
+    return f"{indent}<{name}{attributes}>\n{''.join(inside)}{indent}</{name}>\n"
+
+
+def attribute(key: str, value: object) -> str:
+    """An attribute; its key begins with an ``@``."""
+    return f' {key[1:]}="{_escape(value, _ATTRIBUTE)}"'
+
+
+def text_of(value: object) -> str:
+    """A value as it stands in an element."""
+    return _escape(value, _TEXT)
 
 
 def _escape(value: object, table: dict[int, str]) -> str:
