@@ -24,13 +24,14 @@ from gateway.store.database import Database, opened
 from gateway.store.engine import open_engine
 from gateway.store.mailings import CHUNK, MailingStore
 from gateway.store.media import MediaStore
-from gateway.store.messages import MessageStore, Settled
+from gateway.store.messages import MessageStore
 from gateway.store.numbers import Numbers
 from gateway.store.pictures import FolderStorage
 from gateway.store.records import Contact, RecordStore
 from gateway.store.releases import ReleaseStore
 from gateway.store.reports import ReportStore
 from gateway.store.retention import sweep
+from gateway.store.settled import Settled
 from gateway.store.tables import messages
 from tests.support.servers import eventually, running_gateway, running_sandbox
 from tests.support.smsby import call, result

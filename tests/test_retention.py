@@ -14,8 +14,9 @@ from gateway.mapping.callbacks import Facts
 from gateway.store.callbacks import CallbackState, CallbackStore, Script, callback_row, insert_callbacks
 from gateway.store.database import opened
 from gateway.store.forgetting import forget_old
-from gateway.store.messages import MessageStore, Settled
+from gateway.store.messages import MessageStore
 from gateway.store.reports import ReportStore
+from gateway.store.settled import Settled
 from gateway.store.tables import callbacks, messages, replies
 from tests.support.stores import MESSAGE, NOW
 

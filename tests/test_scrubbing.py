@@ -9,8 +9,9 @@ from pathlib import Path
 from gateway.core.messages import Content, Message, Otp, Outcome, Receipt
 from gateway.store.database import opened
 from gateway.store.engine import open_engine
-from gateway.store.messages import MessageStore, Settled
+from gateway.store.messages import MessageStore
 from gateway.store.scrubbing import begin_log_anew
+from gateway.store.settled import Settled
 from tests.support.stores import NOW, message
 
 CODE = "Code-4711-0815"

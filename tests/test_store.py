@@ -12,14 +12,15 @@ import pytest
 from alembic.command import upgrade
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, event, inspect, text
+from sqlalchemy import Connection, Engine, event, inspect, select, text
 
 from gateway.core.messages import Content, Outcome, Receipt, State
 from gateway.errors import ConfigurationError, RowRefused, StoreUnavailable
 from gateway.store import migrations
 from gateway.store.engine import open_engine
-from gateway.store.messages import MessageStore, Settled
-from gateway.store.tables import metadata
+from gateway.store.messages import MessageStore
+from gateway.store.settled import Settled
+from gateway.store.tables import messages, metadata
 from tests.support.postgres import new_database
 from tests.support.stores import MESSAGE, NOW, message, run
 
@@ -63,6 +64,25 @@ def test_whoever_settles_first_wins(engine: Engine) -> None:
             "SELECT state, upstream_id, settled_at FROM messages WHERE id = 'id-00001'"
         ).one()
     assert tuple(row) == ("withdrawn", None, 5)
+
+
+def test_what_smsbat_took_is_written_the_same_with_and_without_more_to_say(engine: Engine) -> None:
+    """Most messages are written by a shorter statement."""
+    plain, with_detail = Receipt(Outcome.ACCEPTED, "7", 2), Receipt(Outcome.ACCEPTED, "7", 2, detail="known")
+    assert Settled.by(message(1), plain).is_only_taken
+    assert not Settled.by(message(1), with_detail).is_only_taken
+
+    async def scenario(store: MessageStore) -> None:
+        await store.accept([message(1), message(2)], "main")
+        await store.settle([Settled.by(message(1), plain), Settled.by(message(2), with_detail)], 5)
+        assert await store.unsettled_counts() == {}
+
+    run(engine, scenario)
+    with engine.connect() as connection:
+        first, second = connection.execute(select(messages).order_by(messages.c.id)).mappings()
+    differ = {name for name in first if first[name] != second[name]}
+    assert differ <= {"id", "digits", "recipient", "submission", "detail"}
+    assert (first["state"], first["outcome"], first["upstream_id"], first["parts"]) == ("submitted", "accepted", "7", 2)
 
 
 def test_concurrent_writes_share_transactions(engine: Engine) -> None:

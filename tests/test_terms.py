@@ -13,7 +13,8 @@ from gateway.core.messages import Outcome, Receipt
 from gateway.mapping.schema.accounts import RateSection
 from gateway.settings import Address
 from gateway.store.admission import Terms
-from gateway.store.messages import MessageStore, Settled
+from gateway.store.messages import MessageStore
+from gateway.store.settled import Settled
 from tests.support.raw import answer_text, exchange, get, signed
 from tests.support.servers import eventually, free_address, running_gateway, running_sandbox
 from tests.support.stores import MESSAGE, message, run

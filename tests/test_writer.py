@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 from gateway.core.messages import ACCEPTED
 from gateway.errors import RowRefused
 from gateway.store.database import opened
-from gateway.store.messages import MessageStore, Settled
+from gateway.store.messages import MessageStore
+from gateway.store.settled import Settled
 from tests.support.stores import NOW, message
 
 

@@ -9,7 +9,7 @@ from gateway.mapping.upstream import Sent, UpstreamPlan
 from gateway.outbound.checks import first_check, last_check
 from gateway.outbound.client import Answered, NoAnswer
 from gateway.outbound.pending import Pending
-from gateway.store.messages import Settled
+from gateway.store.settled import Settled
 
 _DUPLICATE = Receipt(Outcome.ACCEPTED, detail="SMSBAT knew the id: an earlier call was taken")
 

@@ -32,7 +32,8 @@ from gateway.outbound.pending import Pending, Submission, may_have_gone_out
 from gateway.outbound.reports import Reports
 from gateway.outbound.settlement import Settlement
 from gateway.points import Point, reach
-from gateway.store.messages import MessageStore, Reading, Settled
+from gateway.store.messages import MessageStore, Reading
+from gateway.store.settled import Settled
 from gateway.store.writer import Told
 
 log = structlog.get_logger("gateway.sender")

@@ -13,7 +13,8 @@ from gateway.errors import RowRefused, StoreUnavailable
 from gateway.outbound.pending import Pending
 from gateway.outbound.reports import Reports
 from gateway.points import Point, reach
-from gateway.store.messages import MessageStore, Settled
+from gateway.store.messages import MessageStore
+from gateway.store.settled import Settled
 
 log = structlog.get_logger("gateway.sender")
 

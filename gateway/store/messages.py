@@ -4,31 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 import structlog
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Connection,
     Row,
-    Text,
-    Update,
     and_,
     bindparam,
-    case,
     exists,
     func,
     insert,
-    literal_column,
     or_,
     select,
     update,
 )
 
-from gateway.core.lifecycle import FINAL, Report, Status
-from gateway.core.messages import CREDENTIAL_OUTCOMES, Content, Message, Otp, Outcome, Receipt, State
+from gateway.core.lifecycle import Report
+from gateway.core.messages import Content, Message, Otp, State
 from gateway.points import Point, reach
 from gateway.store.admission import NO_TERMS, Admission, Terms
 from gateway.store.bulk import write_rows
@@ -36,40 +31,15 @@ from gateway.store.chunks import chunks
 from gateway.store.database import Database
 from gateway.store.nodes import ALONE, Share
 from gateway.store.reports import Applied, ReportStore
+from gateway.store.settled import IS_UNSETTLED, Settled, statements
 from gateway.store.tables import messages, nodes
 from gateway.store.writer import Told
 
 log = structlog.get_logger("gateway.store")
 
 _INSERT = insert(messages)
-_SETTLED_COLUMNS = ("state", "outcome", "concern", "detail", "upstream_id", "parts", "settled_at", "watch_until")
 
 
-def _written(value: str) -> ColumnElement[str]:
-    """A word of ours as part of a statement: a parameter would be bound again for each row of a statement for many."""
-    return literal_column(f"'{value}'", Text)
-
-
-_IS_FINAL = or_(*(messages.c.status == _written(status) for status in sorted(FINAL)))
-#: A partial index serves only a query whose condition the database can see.
-_IS_UNSETTLED = messages.c.state == _written(State.ACCEPTED)
-#: Only a message that is still to be submitted can be settled: whoever settles it first, wins.
-_SETTLE = (
-    update(messages)
-    .where(messages.c.id == bindparam("_id"), _IS_UNSETTLED)
-    .values(
-        {
-            **{name: bindparam(name) for name in _SETTLED_COLUMNS},
-            # A report may have been quicker than the receipt: then there is nothing more to ask.
-            "check_at": case((_IS_FINAL, None), else_=bindparam("_check_at", type_=BigInteger)),
-            # What never goes out has come to its end; of the others, reports tell.
-            "final_at": func.coalesce(messages.c.final_at, bindparam("_final_at", type_=BigInteger)),
-        }
-    )
-)
-
-#: The same of messages that a code is struck out of.
-_SETTLE_STRUCK_OUT = _SETTLE.values(content=bindparam("_content", type_=Text))
 _NOT_FOLLOWED = (
     update(messages)
     .where(messages.c.follows == bindparam("_first"), messages.c.state == State.PLANNED.value)
@@ -78,62 +48,6 @@ _NOT_FOLLOWED = (
 
 #: Seconds that the end of messages which went out may wait for new ones to be written with: nobody waits for it.
 _SETTLE_PATIENCE = 0.01
-_FAILURES = {State.REFUSED: Status.REJECTED, State.EXPIRED: Status.EXPIRED}
-_WENT_OUT = frozenset({State.SUBMITTED, State.UNPAIRED})
-_STATE_AFTER = {Outcome.ACCEPTED: State.SUBMITTED, Outcome.UNKNOWN: State.UNPAIRED}
-
-
-class Settled(NamedTuple):
-    """The end of a message's way to SMSBAT: its state, and the receipt when there was one.
-
-    ``check_at`` is when SMSBAT is asked what became of it, ``None`` for never, and ``watch_until`` for how long.
-    ``content`` is what is kept of it from now on, when that is not all.
-    """
-
-    id: str
-    state: State
-    receipt: Receipt | None = None
-    check_at: int | None = None
-    watch_until: int | None = None
-    content: Content | None = None
-
-    @property
-    def went_out(self) -> bool:
-        """Whether SMSBAT has it, or may have."""
-        return self.state in _WENT_OUT
-
-    @property
-    def for_the_credential(self) -> bool:
-        """Whether it is refused for the gateway's own SMSBAT login, not for what it is."""
-        return self.receipt is not None and self.receipt.outcome in CREDENTIAL_OUTCOMES
-
-    @property
-    def verdict(self) -> Receipt:
-        """What a waiting client is told; a message without a receipt ran out of time."""
-        return self.receipt or Receipt(Outcome.TEMPORARY)
-
-    @classmethod
-    def by(
-        cls, message: Message, receipt: Receipt, check_at: int | None = None, watch_until: int | None = None
-    ) -> Settled:
-        """Settled by what SMSBAT said of it; one that it did not take is never asked about."""
-        state = _STATE_AFTER.get(receipt.outcome, State.REFUSED)
-        check_at = check_at if state is not State.REFUSED else None
-        return cls(message.id, state, receipt, check_at, watch_until, _kept_of(message))
-
-    @classmethod
-    def without(cls, message: Message, state: State, last_check: int | None = None) -> Settled:
-        """Settled without a receipt; SMSBAT is asked once, at the end, if at all."""
-        return cls(message.id, state, None, last_check, last_check, _kept_of(message))
-
-    @property
-    def failure(self) -> Status | None:
-        """What its partner is to be told, when it was accepted and then did not go out."""
-        return _FAILURES.get(self.state)
-
-
-def _kept_of(message: Message) -> Content | None:
-    return message.content.struck_out if message.content.code else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,15 +121,15 @@ class MessageStore:
     async def _write_settled(self, settled: Collection[Settled], now: int) -> None:
         # One alone may be of many that go one after the other.
         patience = _SETTLE_PATIENCE if len(settled) > 1 else 0.0
-        for statement, some in _settlements(settled):
-            await self._writer.write(statement, [_settled_row(each, now) for each in some], patience)
+        for statement, rows in statements(settled, now):
+            await self._writer.write(statement, rows, patience)
 
     async def settle_failed(self, settled: Collection[Settled], now: int, reports: ReportStore) -> Applied:
         """The same for accepted messages that did not go out, with the reports that are owed for it."""
 
         def work(connection: Connection) -> Applied:
             # Another node may have settled one of them meanwhile: whoever is first, tells its end.
-            still = select(messages.c.id).where(messages.c.id.in_([each.id for each in settled]), _IS_UNSETTLED)
+            still = select(messages.c.id).where(messages.c.id.in_([each.id for each in settled]), IS_UNSETTLED)
             own = frozenset(connection.scalars(still.with_for_update()))
             _settle_in(connection, settled, now)
             failures = [Report(each.failure, now, id=each.id) for each in settled if each.failure and each.id in own]
@@ -254,13 +168,13 @@ class MessageStore:
         return or_(messages.c.node.is_(None), and_(messages.c.node != self._share.id, ~on_record))
 
     def _has_others(self, smsbat: str, now: int) -> bool:
-        due = (_IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at <= now, self._is_nobodys)
+        due = (IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at <= now, self._is_nobodys)
         with self._engine.connect() as connection:
             return connection.execute(select(messages.c.id).where(*due).limit(1)).first() is not None
 
     def _take_over(self, connection: Connection, smsbat: str, now: int, limit: int) -> None:
         """Make them this node's, and note which of them another one had. Two nodes do not wait for each other."""
-        due = (_IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at <= now, self._is_nobodys)
+        due = (IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at <= now, self._is_nobodys)
         query = select(messages.c.id, messages.c.node).where(*due).order_by(messages.c.id).limit(limit)
         rows = connection.execute(query.with_for_update(skip_locked=True)).all()
         self._unread.update(row.id for row in rows if row.node is not None)
@@ -276,14 +190,14 @@ class MessageStore:
         return await self._database.read(self._unsettled_counts)
 
     def _next_due(self, smsbat: str, now: int) -> int | None:
-        held = (_IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at > now)
+        held = (IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at > now)
         with self._engine.connect() as connection:
             first: int | None = connection.scalar(select(func.min(messages.c.due_at)).where(*held))
             return first
 
     def _unsettled(self, smsbat: str, now: int, limit: int) -> Reading:
         own = messages.c.node == self._share.id
-        due = (_IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at <= now, own)
+        due = (IS_UNSETTLED, messages.c.smsbat == smsbat, messages.c.due_at <= now, own)
         query = select(messages).where(*due).order_by(messages.c.id).limit(limit)
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
@@ -292,7 +206,7 @@ class MessageStore:
 
     def _unsettled_counts(self) -> dict[str, int]:
         query = (
-            select(messages.c.smsbat, func.count().label("messages")).where(_IS_UNSETTLED).group_by(messages.c.smsbat)
+            select(messages.c.smsbat, func.count().label("messages")).where(IS_UNSETTLED).group_by(messages.c.smsbat)
         )
         with self._engine.connect() as connection:
             return {row.smsbat: row.messages for row in connection.execute(query)}
@@ -370,33 +284,6 @@ def content_of(written: str) -> Content:
     return Content(**stored, otp=Otp(**otp) if otp else None)
 
 
-def _settlements(settled: Collection[Settled]) -> list[tuple[Update, list[Settled]]]:
-    """By statement: few messages have something to strike out, and the others' content is not written again."""
-    struck = [each for each in settled if each.content]
-    whole = [each for each in settled if not each.content] if struck else list(settled)
-    return [(statement, some) for statement, some in ((_SETTLE, whole), (_SETTLE_STRUCK_OUT, struck)) if some]
-
-
 def _settle_in(connection: Connection, settled: Collection[Settled], now: int) -> None:
-    for statement, some in _settlements(settled):
-        write_rows(connection, statement, [_settled_row(each, now) for each in some])
-
-
-def _settled_row(settled: Settled, now: int) -> dict[str, Any]:
-    receipt = settled.receipt
-    row = {
-        "_id": settled.id,
-        "state": settled.state.value,
-        "outcome": receipt.outcome.value if receipt else None,
-        "concern": receipt.concern.value if receipt and receipt.concern else None,
-        "detail": receipt.detail if receipt else None,
-        "upstream_id": receipt.upstream_id if receipt else None,
-        "parts": receipt.parts if receipt else None,
-        "_check_at": settled.check_at,
-        "_final_at": None if settled.went_out else now,
-        "watch_until": settled.watch_until,
-        "settled_at": now,
-    }
-    if settled.content:
-        row["_content"] = orjson.dumps(settled.content).decode()
-    return row
+    for statement, rows in statements(settled, now):
+        write_rows(connection, statement, rows)

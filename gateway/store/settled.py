@@ -1,0 +1,160 @@
+"""The end of a message's way to SMSBAT, and how it is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import BigInteger, ColumnElement, Text, Update, bindparam, case, func, literal_column, or_, update
+
+from gateway.core.lifecycle import FINAL, Status
+from gateway.core.messages import CREDENTIAL_OUTCOMES, Content, Message, Outcome, Receipt, State
+from gateway.store.tables import messages
+
+_SETTLED_COLUMNS = ("state", "outcome", "concern", "detail", "upstream_id", "parts", "settled_at", "watch_until")
+
+
+def _written(value: str) -> ColumnElement[str]:
+    """A word of ours as part of a statement: a parameter would be bound again for each row of a statement for many."""
+    return literal_column(f"'{value}'", Text)
+
+
+_IS_FINAL = or_(*(messages.c.status == _written(status) for status in sorted(FINAL)))
+#: A partial index serves only a query whose condition the database can see.
+IS_UNSETTLED = messages.c.state == _written(State.ACCEPTED)
+#: Only a message that is still to be submitted can be settled: whoever settles it first, wins.
+_SETTLE = (
+    update(messages)
+    .where(messages.c.id == bindparam("_id"), IS_UNSETTLED)
+    .values(
+        {
+            **{name: bindparam(name) for name in _SETTLED_COLUMNS},
+            # A report may have been quicker than the receipt: then there is nothing more to ask.
+            "check_at": case((_IS_FINAL, None), else_=bindparam("_check_at", type_=BigInteger)),
+            # What never goes out has come to its end; of the others, reports tell.
+            "final_at": func.coalesce(messages.c.final_at, bindparam("_final_at", type_=BigInteger)),
+        }
+    )
+)
+
+#: The same of messages that a code is struck out of.
+_SETTLE_STRUCK_OUT = _SETTLE.values(content=bindparam("_content", type_=Text))
+
+#: The end of messages that SMSBAT took without another word, and that it is not asked about: nearly all are such.
+_TAKE = (
+    update(messages)
+    .where(messages.c.id == bindparam("_id"), IS_UNSETTLED)
+    .values(
+        state=_written(State.SUBMITTED),
+        outcome=_written(Outcome.ACCEPTED),
+        **{name: bindparam(name) for name in ("upstream_id", "parts", "settled_at")},
+    )
+)
+
+_FAILURES = {State.REFUSED: Status.REJECTED, State.EXPIRED: Status.EXPIRED}
+_WENT_OUT = frozenset({State.SUBMITTED, State.UNPAIRED})
+_STATE_AFTER = {Outcome.ACCEPTED: State.SUBMITTED, Outcome.UNKNOWN: State.UNPAIRED}
+
+
+class Settled(NamedTuple):
+    """The end of a message's way to SMSBAT: its state, and the receipt when there was one.
+
+    ``check_at`` is when SMSBAT is asked what became of it, ``None`` for never, and ``watch_until`` for how long.
+    ``content`` is what is kept of it from now on, when that is not all.
+    """
+
+    id: str
+    state: State
+    receipt: Receipt | None = None
+    check_at: int | None = None
+    watch_until: int | None = None
+    content: Content | None = None
+
+    @property
+    def went_out(self) -> bool:
+        """Whether SMSBAT has it, or may have."""
+        return self.state in _WENT_OUT
+
+    @property
+    def is_only_taken(self) -> bool:
+        """Whether there is nothing to write but that SMSBAT took it, and what it calls it."""
+        if self.receipt is None or self.watch_until is not None or self.content is not None:
+            return False
+        return self.state is State.SUBMITTED and self.receipt.detail is None
+
+    @property
+    def for_the_credential(self) -> bool:
+        """Whether it is refused for the gateway's own SMSBAT login, not for what it is."""
+        return self.receipt is not None and self.receipt.outcome in CREDENTIAL_OUTCOMES
+
+    @property
+    def verdict(self) -> Receipt:
+        """What a waiting client is told; a message without a receipt ran out of time."""
+        return self.receipt or Receipt(Outcome.TEMPORARY)
+
+    @classmethod
+    def by(
+        cls, message: Message, receipt: Receipt, check_at: int | None = None, watch_until: int | None = None
+    ) -> Settled:
+        """Settled by what SMSBAT said of it; one that it did not take is never asked about."""
+        state = _STATE_AFTER.get(receipt.outcome, State.REFUSED)
+        check_at = check_at if state is not State.REFUSED else None
+        return cls(message.id, state, receipt, check_at, watch_until, _kept_of(message))
+
+    @classmethod
+    def without(cls, message: Message, state: State, last_check: int | None = None) -> Settled:
+        """Settled without a receipt; SMSBAT is asked once, at the end, if at all."""
+        return cls(message.id, state, None, last_check, last_check, _kept_of(message))
+
+    @property
+    def failure(self) -> Status | None:
+        """What its partner is to be told, when it was accepted and then did not go out."""
+        return _FAILURES.get(self.state)
+
+
+def _kept_of(message: Message) -> Content | None:
+    return message.content.struck_out if message.content.code else None
+
+
+def statements(settled: Collection[Settled], now: int) -> Iterator[tuple[Update, list[dict[str, Any]]]]:
+    """What writes ends down, and the rows of each statement, at ``now`` (milliseconds)."""
+    taken = [each for each in settled if each.is_only_taken]
+    if taken:
+        yield _TAKE, [_taken_row(each, now) for each in taken]
+    if len(taken) == len(settled):
+        return
+    others = [each for each in settled if not each.is_only_taken]
+    # The others' content is not written again.
+    struck = [each for each in others if each.content]
+    whole = [each for each in others if not each.content]
+    if whole:
+        yield _SETTLE, [_settled_row(each, now) for each in whole]
+    if struck:
+        yield _SETTLE_STRUCK_OUT, [_settled_row(each, now) for each in struck]
+
+
+def _taken_row(settled: Settled, now: int) -> dict[str, Any]:
+    assert settled.receipt is not None
+    _, upstream_id, parts, _, _ = settled.receipt
+    return {"_id": settled.id, "upstream_id": upstream_id, "parts": parts, "settled_at": now}
+
+
+def _settled_row(settled: Settled, now: int) -> dict[str, Any]:
+    receipt = settled.receipt
+    row = {
+        "_id": settled.id,
+        "state": settled.state.value,
+        "outcome": receipt.outcome.value if receipt else None,
+        "concern": receipt.concern.value if receipt and receipt.concern else None,
+        "detail": receipt.detail if receipt else None,
+        "upstream_id": receipt.upstream_id if receipt else None,
+        "parts": receipt.parts if receipt else None,
+        "_check_at": settled.check_at,
+        "_final_at": None if settled.went_out else now,
+        "watch_until": settled.watch_until,
+        "settled_at": now,
+    }
+    if settled.content:
+        row["_content"] = orjson.dumps(settled.content).decode()
+    return row
