@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from gateway.core.messages import Concern, Outcome, Receipt
+from gateway.mapping.accounts import Account
 from gateway.mapping.loader import load
 from gateway.mapping.upstream import Sent, UpstreamPlan
 from tests.support.servers import MAPPINGS
+from tests.support.stores import MESSAGE, NOW
 
 ONE = [Sent("id-1", "380936670003")]
 TWO = [Sent("id-1", "380936670003"), Sent("id-2", "380736670003")]
@@ -140,6 +142,13 @@ def test_a_complaint_of_a_known_id(upstream: UpstreamPlan) -> None:
 
 
 def test_an_item_looks_up_what_it_uses_and_nothing_else(upstream: UpstreamPlan) -> None:
-    of_sms = next(item for item in upstream.items if dict(item.known).keys() == {"sender", "digits", "text", "id"})
-    assert of_sms.value.uses == {"sender", "digits", "text", "id"}
-    assert dict(upstream.deciding).keys() == {"channel", "variant", "plain", "otp_template"}
+    account = Account("shop", "main", "guide-001", "viber_promo", {}, 5, False)
+    decided = upstream.deciding.values(MESSAGE._replace(channel="sms"), account, NOW)
+    assert dict(zip(upstream.deciding.names, decided, strict=True)) == {
+        "channel": "sms",
+        "variant": "guide-001",
+        "plain": False,
+        "otp_template": None,
+    }
+    of_sms = upstream.choose(decided)
+    assert {*of_sms.known.names} == of_sms.value.uses == {"sender", "digits", "text", "id"}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
 
 from gateway.core.messages import Concern, Message, Outcome, Receipt, only_digits
-from gateway.mapping.about_messages import MESSAGE_NAMES, Known, known_of, scope_of
+from gateway.mapping.about_messages import DECIDING_NAMES, MESSAGE_NAMES, Known
 from gateway.mapping.accounts import Account
 from gateway.mapping.hooks import HookPlan, compile_hooks
 from gateway.mapping.otp import OtpTemplates, compile_templates
@@ -19,6 +20,8 @@ from gateway.mapping.source import Problem, Source, Where
 from gateway.mapping.values import Compiler, Holds, Leaf, Value
 from gateway.wire.forms import Fields
 
+#: Kinds of messages that are told apart without looking at the guards again.
+_MOST_CHOICES = 1000
 #: More parts than any message has; a larger number is no number of parts.
 _MOST_PARTS = 1000
 _NO_FIELDS = Fields({})
@@ -47,22 +50,22 @@ class UpstreamPlan:
     """The compiled upstream."""
 
     file: UpstreamFile
-    items: tuple[_ItemPlan, ...]
-    #: What decides which one it is.
+    #: What decides which of the items one is, and which one it is then.
     deciding: Known
+    choose: Callable[[tuple[Any, ...]], _ItemPlan]
     otp_templates: OtpTemplates
     hooks: HookPlan
 
     def item(self, message: Message, account: Account, now: int) -> dict[str, Any]:
         """The messagelist entry of one message, with the time-to-live that it has left at ``now`` (milliseconds)."""
         plan = self._plan(message, account, now)
-        built: dict[str, Any] = plan.value.evaluate(scope_of(plan.known, message, account, now))
+        built: dict[str, Any] = plan.value.evaluate(plan.known.scope(message, account, now))
         return built
 
     def item_leaves(self, message: Message, account: Account, now: int) -> list[tuple[Leaf, Any]]:
         """The same scalar by scalar, with the line of the file that made each."""
         plan = self._plan(message, account, now)
-        scope = scope_of(plan.known, message, account, now)
+        scope = plan.known.scope(message, account, now)
         built = [(leaf, leaf.evaluate(scope)) for leaf in plan.value.leaves]
         return [(leaf, value) for leaf, value in built if value is not None]
 
@@ -94,11 +97,11 @@ class UpstreamPlan:
         return receipt.outcome is Outcome.INVALID and any(word in wording for word in self.file.errors.duplicate)
 
     def _plan(self, message: Message, account: Account, now: int) -> _ItemPlan:
-        scope = scope_of(self.deciding, message, account, now)
-        for plan in self.items:
-            if plan.holds(scope, _NO_FIELDS):
-                return plan
-        raise LookupError(f"no item of {self.file.upstream} is for channel {message.channel!r}")
+        try:
+            return self.choose(self.deciding.values(message, account, now))
+        except LookupError as error:
+            problem = f"no item of {self.file.upstream} is for channel {message.channel!r}"
+            raise LookupError(problem) from error
 
     def _receipt(self, entry: dict[str, Any]) -> Receipt:
         keys = self.file.receipts
@@ -122,12 +125,27 @@ def compile_upstream(content: UpstreamFile, source: Source) -> tuple[UpstreamPla
     for i, item in enumerate(content.items):
         where: Where = ("items", i)
         deciding |= (item.when or {}).keys()
-        holds = compiler.guard(item.when, (*where, "when"), MESSAGE_NAMES)
+        holds = compiler.guard(item.when, (*where, "when"), DECIDING_NAMES)
         value = compiler.value(item.json_, (*where, "json"), MESSAGE_NAMES)
-        items.append(_ItemPlan(holds, value, known_of(value.uses)))
+        items.append(_ItemPlan(holds, value, Known(value.uses)))
     templates = compile_templates(content.otp_templates, source, problems)
     hooks = compile_hooks(content.hooks, compiler, ("hooks",))
-    return UpstreamPlan(content, tuple(items), known_of(deciding), templates, hooks), problems
+    known = Known(deciding)
+    return UpstreamPlan(content, known, _choice(items, known), templates, hooks), problems
+
+
+def _choice(items: Sequence[_ItemPlan], known: Known) -> Callable[[tuple[Any, ...]], _ItemPlan]:
+    """The first item whose guard holds. Nearly all messages are decided by the same few values."""
+
+    @lru_cache(_MOST_CHOICES)
+    def choose(values: tuple[Any, ...]) -> _ItemPlan:
+        scope = dict(zip(known.names, values, strict=True))
+        for plan in items:
+            if plan.holds(scope, _NO_FIELDS):
+                return plan
+        raise LookupError
+
+    return choose
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:
