@@ -26,21 +26,23 @@ class LineBuffer:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._lines: deque[bytes] = deque()
-        #: The thread whose event loop writes at the end of its turn.
-        self._promised: int | None = None
+        #: The loop that writes at the end of its turn, and its thread: to ask which loop runs takes a system call.
+        self._promised: tuple[int, asyncio.AbstractEventLoop] | None = None
         self._writing = threading.Lock()
 
     def put(self, line: bytes) -> None:
         """Keep a line, and see to it that it is written. Any thread may call it."""
         self._lines.append(line)
         thread = threading.get_ident()
-        if self._promised == thread:
+        if self._promised and self._promised[0] == thread and not self._promised[1].is_closed():
             return
         try:
-            asyncio.get_running_loop().call_soon(self.write_out)
-            self._promised = thread
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             self.write_out()
+            return
+        self._promised = (thread, loop)
+        loop.call_soon(self.write_out)
 
     def write_out(self) -> None:
         """Write what is kept."""

@@ -45,11 +45,15 @@ def compiled(tree: Any) -> Value:
     return value
 
 
-@given(st.dictionaries(KEYS, trees(SCALARS) | REPEATED | VALUED, max_size=4), MESSAGES)
-@example({"msg_id": {"$each": "$messages", "@phone": "$message.recipient", "#text": "$message.id"}}, [])
-@example({"msg_id": {"$each": "$messages", "@phone": "$nothing"}}, [{"id": None, "recipient": "1"}])
-def test_a_page_is_the_tree_written_out(inside: dict[str, Any], messages: list[dict[str, Any]]) -> None:
-    page, scope = compiled({"response": inside}), {**KNOWN, "messages": messages}
-    tree = page.evaluate(scope) or {}
-    expected = document([element(name, node) for name, node in tree.items()], "<?xml?>")
+@given(st.dictionaries(KEYS, trees(SCALARS) | REPEATED | VALUED, max_size=4), MESSAGES, st.booleans())
+@example({"msg_id": {"$each": "$messages", "@phone": "$message.recipient", "#text": "$message.id"}}, [], False)
+@example({"msg_id": {"$each": "$messages", "@phone": "$nothing"}}, [{"id": None, "recipient": "1"}], False)
+@example({"code": "$code"}, [], True)
+def test_a_page_is_the_tree_written_out(
+    inside: dict[str, Any], messages: list[dict[str, Any]], is_one_of_several: bool
+) -> None:
+    tree: Any = {"response": inside}
+    page = compiled({"$first": [tree, "$nothing"]} if is_one_of_several else tree)
+    scope = {**KNOWN, "messages": messages}
+    expected = document([element(*root) for root in (page.evaluate(scope) or {}).items()], "<?xml?>")
     assert xml_page(page.evaluate, "<?xml?>")(scope) == expected

@@ -13,8 +13,9 @@ _Write = Callable[[Scope], str | None]
 
 def xml_page(page: Evaluate, declaration: str | None) -> Callable[[Scope], bytes]:
     """Writes the document that ``page`` evaluates to."""
-    roots = page.members if isinstance(page, Mapped) else ()
-    writers = [_writer(name, node, "") for name, node in roots]
+    if not isinstance(page, Mapped):
+        return lambda scope: document([element(*root) for root in (page(scope) or {}).items()], declaration)
+    writers = [_writer(name, node, "") for name, node in page.members]
     return lambda scope: document([written for write in writers if (written := write(scope))], declaration)
 
 

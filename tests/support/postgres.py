@@ -20,7 +20,7 @@ _names = (f"gateway_{number}" for number in itertools.count())
 @cache
 def _server() -> str:
     """Start it once a process, with a database in the present shape to copy from; it ends with the process."""
-    uri: str = get_server(tempfile.mkdtemp(prefix="gateway-postgres-")).get_uri()
+    uri: str = get_server(tempfile.mkdtemp(prefix="gateway-postgres-"), cleanup_mode="delete").get_uri()
     _execute(uri, f"CREATE DATABASE {_TEMPLATE}")
     engine = open_engine(_of(uri, _TEMPLATE))
     migrate(engine)

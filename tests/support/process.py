@@ -54,6 +54,8 @@ class GatewayProcess:
                 env={
                     **os.environ,
                     "GATEWAY_MEDIA": str(log.parent / "media"),
+                    # What a killed one leaves behind.
+                    "TMPDIR": str(log.parent),
                     "GATEWAY_LOG_FORMAT": "json",
                     **environment,
                 },
