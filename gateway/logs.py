@@ -34,7 +34,8 @@ class LineBuffer:
         """Keep a line, and see to it that it is written. Any thread may call it."""
         self._lines.append(line)
         thread = threading.get_ident()
-        if self._promised and self._promised[0] == thread and not self._promised[1].is_closed():
+        promised = self._promised
+        if promised and promised[0] == thread and promised[1].is_running():
             return
         try:
             loop = asyncio.get_running_loop()

@@ -77,6 +77,7 @@ def problems(folder: Path, environment: dict[str, str] | None = None) -> list[st
         ("default: utf-8}", "default: 5}", "input should be a valid string"),
         ("xml: {response: {code: 0, tech_message: OK}}", "xml: [5]", "an XML document is a mapping with one key"),
         ("xml: {response: {code: 0,", "xml: {response: {1: 0,", "this can't be the name of an element"),
+        ("xml: {response: {code: 0,", 'xml: {response: {"": 0,', "this can't be the name of an element"),
         (
             "values: [viber, sms], default: sms",
             "values: [viber, sms], default: fax",

@@ -76,3 +76,26 @@ def test_clients_whose_requests_came_in_one_burst_do_not_stay_together() -> None
             waiting -= size
         ms += 1
     assert max(sizes[-50:]) < 40, "they are not spread over the calls"
+
+
+def test_what_is_left_of_the_room_is_not_filled_with_small_calls() -> None:
+    busy = pace()
+    for size in (3, 1000, 1000, 1000, 1000, 997):
+        busy.called(size, now=7.0)
+    busy.ended(3)
+    assert busy.delay(waiting=20_000, now=8.0) == inf
+    busy.ended(1000)
+    assert (busy.delay(waiting=20_000, now=8.0), busy.share(waiting=20_000)) == (0, 1000)
+
+
+def test_nodes_that_share_a_small_burst_have_fewer_calls_in_flight() -> None:
+    """What all of them have on the way and may begin at once is never more than SMSBAT takes."""
+    for among in range(1, 20):
+        one_of_many = pace(calls_per_second=100, burst=150)
+        one_of_many.divide(among)
+        begun = 0
+        while one_of_many.delay(waiting=1, now=7.0 + begun) != inf:
+            one_of_many.called(1, now=7.0 + begun)
+            begun += 1
+        assert begun == min(16, 150 // among // 2)
+        assert among * (begun + one_of_many.budget(now=7.0)) <= 150

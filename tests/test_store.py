@@ -71,6 +71,7 @@ def test_what_smsbat_took_is_written_the_same_with_and_without_more_to_say(engin
     plain, with_detail = Receipt(Outcome.ACCEPTED, "7", 2), Receipt(Outcome.ACCEPTED, "7", 2, detail="known")
     assert Settled.by(message(1), plain).is_only_taken
     assert not Settled.by(message(1), with_detail).is_only_taken
+    assert not Settled.by(message(1), plain, check_at=6).is_only_taken
 
     async def scenario(store: MessageStore) -> None:
         await store.accept([message(1), message(2)], "main")

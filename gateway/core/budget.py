@@ -7,15 +7,15 @@ class CallBudget:
     """At most ``burst`` calls at once and ``rate`` a second afterwards, as the receiver counts them.
 
     The receiver counts calls when they arrive, not when they leave: up to ``in_flight`` calls can bunch up on the
-    way. So the bucket is that much smaller than the documented burst. Times are seconds of a monotonic clock.
+    way. So the bucket is that much smaller than the documented burst, and no more may be in flight than half of it.
+    Times are seconds of a monotonic clock.
     """
 
     def __init__(self, rate: float, burst: int, in_flight: int) -> None:
         self._whole = (rate, burst, in_flight)
-        self._shares = 1
-        self.rate = rate
-        self.capacity = float(max(1, burst - in_flight))
-        self._tokens = self.capacity
+        self._shares = 0
+        self._tokens = float(burst)
+        self.share(1)
         self._at: float | None = None
 
     def share(self, among: int) -> None:
@@ -25,7 +25,8 @@ class CallBudget:
         rate, burst, in_flight = self._whole
         self._shares = among
         self.rate = rate / among
-        self.capacity = float(max(1, burst // among - in_flight))
+        self.in_flight = min(in_flight, max(1, burst // among // 2))
+        self.capacity = float(max(1, burst // among - self.in_flight))
         self._tokens = min(self._tokens, self.capacity)
 
     def delay(self, now: float) -> float:

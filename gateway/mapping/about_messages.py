@@ -88,5 +88,5 @@ _FOUND_OUT: Mapping[str, About] = {
     "otp_validity": _of_otp(lambda otp: otp.validity),
 }
 MESSAGE_NAMES = frozenset({*_READ, *_FOUND_OUT})
-#: Those that decide which form a message takes; a template's parameters are no one value.
-DECIDING_NAMES = MESSAGE_NAMES - {"otp_parameters"}
+#: Those that have a few values, whatever clients send, and none that is nobody's business.
+OF_FEW_VALUES = frozenset({"channel", "variant", "plain", "otp_template", "sms_fallback", "viber_type", "dialect"})

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from gateway.core.messages import Concern, Message, Outcome, Receipt, only_digits
-from gateway.mapping.about_messages import DECIDING_NAMES, MESSAGE_NAMES, Known
+from gateway.mapping.about_messages import MESSAGE_NAMES, OF_FEW_VALUES, Known
 from gateway.mapping.accounts import Account
 from gateway.mapping.hooks import HookPlan, compile_hooks
 from gateway.mapping.otp import OtpTemplates, compile_templates
@@ -125,7 +125,7 @@ def compile_upstream(content: UpstreamFile, source: Source) -> tuple[UpstreamPla
     for i, item in enumerate(content.items):
         where: Where = ("items", i)
         deciding |= (item.when or {}).keys()
-        holds = compiler.guard(item.when, (*where, "when"), DECIDING_NAMES)
+        holds = compiler.guard(item.when, (*where, "when"), MESSAGE_NAMES)
         value = compiler.value(item.json_, (*where, "json"), MESSAGE_NAMES)
         items.append(_ItemPlan(holds, value, Known(value.uses)))
     templates = compile_templates(content.otp_templates, source, problems)
@@ -137,7 +137,6 @@ def compile_upstream(content: UpstreamFile, source: Source) -> tuple[UpstreamPla
 def _choice(items: Sequence[_ItemPlan], known: Known) -> Callable[[tuple[Any, ...]], _ItemPlan]:
     """The first item whose guard holds. Nearly all messages are decided by the same few values."""
 
-    @lru_cache(_MOST_CHOICES)
     def choose(values: tuple[Any, ...]) -> _ItemPlan:
         scope = dict(zip(known.names, values, strict=True))
         for plan in items:
@@ -145,7 +144,7 @@ def _choice(items: Sequence[_ItemPlan], known: Known) -> Callable[[tuple[Any, ..
                 return plan
         raise LookupError
 
-    return choose
+    return lru_cache(_MOST_CHOICES)(choose) if OF_FEW_VALUES.issuperset(known.names) else choose
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:

@@ -26,7 +26,7 @@ def _writer(name: str, node: Evaluate, indent: str) -> _Write:
         return lambda scope: constant
     if isinstance(node, Mapped):
         # What is no name of an element is complained of elsewhere.
-        return _of_mapping(name, {str(key): each for key, each in node.members}, indent)
+        return _of_mapping(name, {str(key) or "?": each for key, each in node.members}, indent)
     if isinstance(node, Each):
         return _of_each(node, _writer(name, node.make, indent))
     return lambda scope: None if (value := node(scope)) is None else element(name, value, indent)

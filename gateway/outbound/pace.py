@@ -19,7 +19,7 @@ from gateway.outbound.judgement import Judgement
 SPACING = 0.005
 #: With fewer calls a second than this, a message does not wait for a later call than the next one.
 _MANY_CALLS = 50
-#: Messages in calls without an answer, which come to SMSBAT again if the gateway is killed: no more of them than one
+#: Messages in calls without an answer, which come to SMSBAT again if the process is killed: no more of them than one
 #: call may hold (wire: smsbat.md, 1).
 _MOST_OPEN = 5000
 
@@ -52,7 +52,8 @@ class Pace:
 
     def delay(self, waiting: int, now: float) -> float:
         """Seconds until a call may go out with some of the messages that wait; infinite until another one ends."""
-        if self._calls >= self._settings.calls_in_flight or self._messages >= _MOST_OPEN:
+        room, wanted = _MOST_OPEN - self._messages, min(waiting, self._settings.messages_per_call)
+        if self._calls >= self._budget.in_flight or (self._calls and 2 * room < wanted):
             return math.inf
         delay = max(self._breaker.delay(now), self._pause.until - now, self._budget.delay(now))
         if self._calls and waiting < self._settings.messages_per_call:
@@ -67,7 +68,7 @@ class Pace:
         next call is far, this one takes what there is.
         """
         most = min(self._settings.messages_per_call, _MOST_OPEN - self._messages)
-        if self._calls + 1 >= self._settings.calls_in_flight or self._budget.rate < _MANY_CALLS:
+        if self._calls + 1 >= self._budget.in_flight or self._budget.rate < _MANY_CALLS:
             return most
         return min(most, math.ceil((waiting + self._messages) / (self._calls + 1)))
 

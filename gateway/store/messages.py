@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -121,8 +122,8 @@ class MessageStore:
     async def _write_settled(self, settled: Collection[Settled], now: int) -> None:
         # One alone may be of many that go one after the other.
         patience = _SETTLE_PATIENCE if len(settled) > 1 else 0.0
-        for statement, rows in statements(settled, now):
-            await self._writer.write(statement, rows, patience)
+        written = [self._writer.write(statement, rows, patience) for statement, rows in statements(settled, now)]
+        await asyncio.gather(*written)
 
     async def settle_failed(self, settled: Collection[Settled], now: int, reports: ReportStore) -> Applied:
         """The same for accepted messages that did not go out, with the reports that are owed for it."""

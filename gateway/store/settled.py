@@ -79,7 +79,7 @@ class Settled(NamedTuple):
     @property
     def is_only_taken(self) -> bool:
         """Whether there is nothing to write but that SMSBAT took it, and what it calls it."""
-        if self.receipt is None or self.watch_until is not None or self.content is not None:
+        if self.receipt is None or self.content is not None or (self.check_at, self.watch_until) != (None, None):
             return False
         return self.state is State.SUBMITTED and self.receipt.detail is None
 
