@@ -202,11 +202,11 @@ async def run(
 @contextlib.asynccontextmanager
 async def _set_up(arrangement: Arrangement, books: Books, agenda: Agenda, dice: random.Random) -> AsyncIterator[Run]:
     """Everything but the gateway, at work while the block runs."""
-    # Read when the metrics are imported, which is before the fork.
-    shared_metrics = {"PROMETHEUS_MULTIPROC_DIR": ""} if arrangement.workers > 1 else {}
+    # Where killed gateways leave things; the other is read when the metrics are imported, which is before the fork.
+    folders = ("TMPDIR", "PROMETHEUS_MULTIPROC_DIR") if arrangement.workers > 1 else ("TMPDIR",)
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ledger-")))
-        bearing = await stack.enter_async_context(nursery(dict.fromkeys(shared_metrics, str(folder))))
+        bearing = await stack.enter_async_context(nursery(dict.fromkeys(folders, str(folder))))
         smsbats = Smsbats(books, _LATENCY, _PACE)
         stack.push_async_callback(smsbats.close)
         database = new_database() if arrangement.database == "postgresql" else f"sqlite:///{folder / 'gateway.db'}"
