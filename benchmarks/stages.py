@@ -104,9 +104,10 @@ def stages(request: Request) -> dict[str, Callable[[], object]]:
     fields, endpoint, identity = exchange.fields, exchange.endpoint, exchange.identity
     assert fields
     assert endpoint
-    assert endpoint.message
+    assert exchange.outline
+    assert exchange.outline.message
     assert identity
-    build, account = endpoint.message.build, identity.account
+    build, account = exchange.outline.message.build, identity.account
     return {
         "route": lambda: DIALECT.route(request.method, request.path, request.host),
         "parse": lambda: read_fields(request.query, request.content_type, request.body),

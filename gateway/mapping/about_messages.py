@@ -20,8 +20,7 @@ class Known:
     """What some names stand for, those of them that stand for something of a message."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        wanted = sorted(frozenset(names) & MESSAGE_NAMES)
-        read, found_out = ([name for name in wanted if (name in _READ) is is_read] for is_read in (True, False))
+        read, found_out = (sorted(known.keys() & names) for known in (_READ, _FOUND_OUT))
         self.names = (*read, *found_out)
         self._read = _reader([_READ[name] for name in read])
         self._found_out = tuple(_FOUND_OUT[name] for name in found_out)
@@ -39,7 +38,8 @@ def _reader(paths: Sequence[str]) -> Callable[[Message], tuple[Any, ...]]:
     """Reads them all at once: one by one it takes several times as long."""
     if len(paths) > 1:
         return attrgetter(*paths)
-    return lambda message: tuple([attrgetter(path)(message) for path in paths])
+    readers = [attrgetter(path) for path in paths]
+    return lambda message: tuple([read(message) for read in readers])
 
 
 def _of_otp(get: Callable[[Otp], Any]) -> About:

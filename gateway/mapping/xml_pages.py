@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from gateway.mapping.functions import Each, Evaluate, Literal, Mapped, Scope
-from gateway.wire.xml import STEP, attribute, document, element, leaf, nested, text_of
+from gateway.wire.xml import STEP, attribute, document, element, leaf, nested, text_of, unparse
 
 #: An element's lines; ``None`` when it is left out, as what it is made of is not there.
 _Write = Callable[[Scope], str | None]
@@ -14,7 +14,7 @@ _Write = Callable[[Scope], str | None]
 def xml_page(page: Evaluate, declaration: str | None) -> Callable[[Scope], bytes]:
     """Writes the document that ``page`` evaluates to."""
     if not isinstance(page, Mapped):
-        return lambda scope: document([element(*root) for root in (page(scope) or {}).items()], declaration)
+        return lambda scope: unparse(page(scope) or {}, declaration)
     writers = [_writer(name, node, "") for name, node in page.members]
     return lambda scope: document([written for write in writers if (written := write(scope))], declaration)
 
@@ -26,7 +26,7 @@ def _writer(name: str, node: Evaluate, indent: str) -> _Write:
         return lambda scope: constant
     if isinstance(node, Mapped):
         # What is no name of an element is complained of elsewhere.
-        return _of_mapping(name, {str(key) or "?": each for key, each in node.members}, indent)
+        return _of_mapping(name, {str(key): each for key, each in node.members}, indent)
     if isinstance(node, Each):
         return _of_each(node, _writer(name, node.make, indent))
     return lambda scope: None if (value := node(scope)) is None else element(name, value, indent)
@@ -37,9 +37,9 @@ def _of_each(node: Each, write: _Write) -> _Write:
 
 
 def _of_mapping(name: str, members: Mapping[str, Evaluate], indent: str) -> _Write:
-    attributes = _attributes([(key, node) for key, node in members.items() if key[0] == "@"])
+    attributes = _attributes([(key, node) for key, node in members.items() if key.startswith("@")])
     text = members.get("#text", Literal(None))
-    inside = [_writer(key, node, indent + STEP) for key, node in members.items() if key[0] not in "@#"]
+    inside = [_writer(key, node, indent + STEP) for key, node in members.items() if not key.startswith(("@", "#"))]
 
     def write(scope: Scope) -> str | None:
         written = attributes(scope)

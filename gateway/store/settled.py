@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 import orjson
@@ -117,21 +117,17 @@ def _kept_of(message: Message) -> Content | None:
     return message.content.struck_out if message.content.code else None
 
 
-def statements(settled: Collection[Settled], now: int) -> Iterator[tuple[Update, list[dict[str, Any]]]]:
+def statements(settled: Iterable[Settled], now: int) -> Collection[tuple[Update, list[dict[str, Any]]]]:
     """What writes ends down, and the rows of each statement, at ``now`` (milliseconds)."""
-    taken = [each for each in settled if each.is_only_taken]
-    if taken:
-        yield _TAKE, [_taken_row(each, now) for each in taken]
-    if len(taken) == len(settled):
-        return
-    others = [each for each in settled if not each.is_only_taken]
-    # The others' content is not written again.
-    struck = [each for each in others if each.content]
-    whole = [each for each in others if not each.content]
-    if whole:
-        yield _SETTLE, [_settled_row(each, now) for each in whole]
-    if struck:
-        yield _SETTLE_STRUCK_OUT, [_settled_row(each, now) for each in struck]
+    rows: dict[Update, list[dict[str, Any]]] = {}
+    for each in settled:
+        if each.is_only_taken:
+            rows.setdefault(_TAKE, []).append(_taken_row(each, now))
+        else:
+            # Without a code to strike out, a content is not written again.
+            statement = _SETTLE_STRUCK_OUT if each.content else _SETTLE
+            rows.setdefault(statement, []).append(_settled_row(each, now))
+    return rows.items()
 
 
 def _taken_row(settled: Settled, now: int) -> dict[str, Any]:

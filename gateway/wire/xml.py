@@ -6,7 +6,7 @@ Our own writer, because the bytes are the contract: two-space indent, LF line en
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 #: By which an element stands further in than the one around it.
@@ -19,6 +19,11 @@ _TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _ATTRIBUTE = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 )
+
+
+def unparse(tree: Mapping[str, Any], declaration: str | None) -> bytes:
+    """The document of a tree."""
+    return document([element(name, node) for name, node in tree.items()], declaration)
 
 
 def document(elements: Iterable[str], declaration: str | None) -> bytes:
