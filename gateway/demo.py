@@ -94,7 +94,7 @@ class Commentary:
             else:
                 self._got[item["customerMessageId"]] = item
 
-    def answered(self, exchange: Exchange, answer: Answer, seconds: float) -> None:
+    def answered(self, exchange: Exchange, answer: Answer) -> None:
         """Called by the gateway for each request that it answered."""
         self._line("came in      ", _summary(exchange), "bold")
         for message in exchange.messages[:SHOWN_MESSAGES]:
@@ -104,7 +104,7 @@ class Commentary:
             if item is None:
                 self._unsent.add(message.id)
         said = str(exchange.refusal) if exchange.refusal else "accepted"
-        words = f"{_on_one_line(answer)}  ({said}, {seconds * 1000:.1f} ms)"
+        words = f"{_on_one_line(answer)}  ({said}, {exchange.seconds * 1000:.1f} ms)"
         self._line("  went back  ", words, "red" if exchange.refusal else "green")
 
     def partner_told(self, record: Mapping[str, Any]) -> None:

@@ -21,7 +21,10 @@ REQUEST_SECONDS = Histogram(
     "gateway_request_seconds", "From a request's head to its answer.", ["dialect"], buckets=_QUICK
 )
 STAGE_SECONDS = Histogram(
-    "gateway_stage_seconds", "Stages of a request: read, understood, done.", ["stage"], buckets=_QUICK
+    "gateway_stage_seconds",
+    "Stages of a request: read, understood, done; one that is refused ends with the stage that it is in.",
+    ["stage"],
+    buckets=_QUICK,
 )
 PARAMETERS = Counter(
     "gateway_parameters", "Parameters without effect that clients sent, by name.", ["dialect", "parameter", "fate"]
@@ -83,15 +86,18 @@ class Tally:
             child._sum.inc(total)
 
 
+_STAGES = ("read", "understood", "done")
 REQUEST_TALLY, STAGE_TALLY = Tally(REQUEST_SECONDS, _QUICK), Tally(STAGE_SECONDS, _QUICK)
 _requests: Counts[tuple[str, str, str]] = Counts()
 _messages: Counts[tuple[str, str]] = Counts()
 
 
-def count_request(dialect: str, endpoint: str, outcome: str, seconds: float) -> None:
-    """A request was answered."""
+def count_request(dialect: str, endpoint: str, outcome: str, moments: Sequence[float]) -> None:
+    """A request was answered; ``moments`` are when its head was whole, and when each stage was over, in seconds."""
     _requests[dialect, endpoint, outcome] += 1
-    REQUEST_TALLY.observe(seconds, dialect)
+    REQUEST_TALLY.observe(moments[-1] - moments[0], dialect)
+    for stage, began, ended in zip(_STAGES, moments, moments[1:], strict=False):
+        STAGE_TALLY.observe(ended - began, stage)
 
 
 def count_message(dialect: str, channel: str) -> None:

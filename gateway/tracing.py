@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger("gateway.tracing")
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
-#: Told of every exchange when it is answered, with its duration in seconds.
-Observer = Callable[[Exchange, Answer, float], None]
+#: Told of every exchange when it is answered.
+Observer = Callable[[Exchange, Answer], None]
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -112,8 +112,8 @@ def traced_observer(observer: Observer) -> Observer:
     if spans is None:
         return observer
 
-    def observe(exchange: Exchange, answer: Answer, seconds: float) -> None:
-        observer(exchange, answer, seconds)
+    def observe(exchange: Exchange, answer: Answer) -> None:
+        observer(exchange, answer)
         with _harmless():
             spans.answered(exchange, answer)
 

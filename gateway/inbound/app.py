@@ -25,7 +25,6 @@ from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
 from gateway.mapping.remembered import Remembered
-from gateway.metrics import STAGE_TALLY
 from gateway.points import Point, reach
 from gateway.store.records import RecordStore
 from gateway.tracing import Observer
@@ -59,7 +58,7 @@ class LegacyApp:
         """Serve one request."""
         headers = dict(scope["headers"])
         host = self._host(headers.get(b"host", b""))
-        exchange = Exchange(self._plan.dialect_at(host, scope["path"]))
+        exchange = Exchange(self._plan.dialect_at(host, scope["path"]), moments=[scope[HEAD_AT]])
         body = Body(receive, headers)
         try:
             answer = await self._answer(exchange, scope, host, body)
@@ -69,7 +68,8 @@ class LegacyApp:
         reach(Point.ANSWER_LEAVES)
         await send({"type": "http.response.start", "status": answer.status, "headers": told})
         await send({"type": "http.response.body", "body": answer.body})
-        self._observe(exchange, answer, time.perf_counter() - scope[HEAD_AT])
+        exchange.moments.append(time.perf_counter())
+        self._observe(exchange, answer)
 
     def _host(self, header: bytes) -> str:
         known = self._hosts.get((header,))
@@ -94,10 +94,9 @@ class LegacyApp:
         except Refusal:
             await body.drain()
             raise
-        began = time.perf_counter()
         with self._album.spools() as spools:
             fields = await read_form(exchange.dialect, scope["query_string"], body, spools.open)
-            STAGE_TALLY.observe(time.perf_counter() - began, "read")
+            exchange.moments.append(time.perf_counter())
             exchange.identify(fields, self._plan.accounts.identities)
             return await self._perform(exchange)
 
@@ -108,7 +107,6 @@ class LegacyApp:
         pictures, records = exchange.pictures, exchange.records
         addresses = await self._album.addresses(pictures, account, now) if pictures else {}
         found = await self._records.find(account, records) if records else {}
-        began = time.perf_counter()
         if exchange.fields is not None and exchange.fields.are_many:
             # A hundred thousand numbers would hold up everybody else.
             await asyncio.to_thread(exchange.check, addresses.get, found)
@@ -118,13 +116,9 @@ class LegacyApp:
             await self._keep(exchange, account, now)
         exchange.build(now, lambda: self._ids.new(now), draw_code)
         reach(Point.UNDERSTOOD)
-        understood = time.perf_counter()
-        STAGE_TALLY.observe(understood - began, "understood")
+        exchange.moments.append(time.perf_counter())
         operation = self._operations.get(exchange.endpoint.operation or "")
-        try:
-            return await operation.perform(exchange) if operation else exchange.accept()
-        finally:
-            STAGE_TALLY.observe(time.perf_counter() - understood, "done")
+        return await operation.perform(exchange) if operation else exchange.accept()
 
     async def _keep(self, exchange: Exchange, account: str, now: int) -> None:
         """The pictures in a request; one that is to be shown needs an address for that."""

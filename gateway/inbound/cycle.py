@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
 
 from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent, HTTPResponseStartEvent
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from gateway.inbound.turns import Together
 from gateway.points import Point, reach
@@ -20,9 +20,21 @@ class Cycle(RequestResponseCycle):
     connection's end and the requests behind it wait for it.
     """
 
-    def __init__(self, leaving: Together[Cycle], **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, protocol: HttpToolsProtocol, leaving: Together[Cycle], keep_alive: bool) -> None:
+        # As uvicorn's, which is given a dozen things by their names: every request has one.
+        self.scope, self.transport, self.flow = protocol.scope, protocol.transport, protocol.flow
+        self.logger, self.access_logger, self.access_log = protocol.logger, protocol.access_logger, False
+        self.default_headers, self.on_response = protocol.server_state.default_headers, protocol.on_response_complete
+        self.message_event, self.disconnected, self.keep_alive = asyncio.Event(), False, keep_alive
+        self.waiting_for_100_continue = protocol.expect_100_continue
+        self.body, self.more_body = bytearray(), True
+        self.response_started = self.response_complete = False
+        self.chunked_encoding: bool | None = None
+        self.expected_content_length = 0
         self._leaving = leaving
+        #: What serves it, which the server waits for when it stops; not any more when the answer has left.
+        self.task: asyncio.Task[None] | None = None
+        self._tasks = protocol.tasks
         self._head: HTTPResponseStartEvent | None = None
         #: Head, but for its end, and body of an answer that is about to leave.
         self._answer: tuple[bytes, bytes] | None = None
@@ -81,7 +93,9 @@ class Cycle(RequestResponseCycle):
         if _CLOSE in headers:
             headers.remove(_CLOSE)
             self.keep_alive = False
-        lines = [STATUS_LINE[head["status"]], *(b"%b: %b\r\n" % header for header in headers)]
+        lines = [STATUS_LINE[head["status"]]]
+        for name, value in headers:
+            lines += name, b": ", value, b"\r\n"
         self._answer, self.response_started = (b"".join(lines), body), True
         self._leaving.put(self)
 
@@ -104,6 +118,8 @@ class Cycle(RequestResponseCycle):
         if not (self.response_complete or self.disconnected):
             self.transport.close()
         self._head, self.on_response = None, _nothing
+        if self.task is not None:
+            self._tasks.discard(self.task)
 
 
 def _nothing() -> None:

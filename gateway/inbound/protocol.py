@@ -100,30 +100,34 @@ class _LegacyProtocol(HttpToolsProtocol):
         self._watch()
 
     def _head_received(self, data: bytes) -> bytes:
-        if not self._head:
-            data = data.lstrip(b"\r\n")
-            if data:
-                self._silent_until = math.inf
-            blank = _BLANK_LINE.search(data, 0, MAX_HEAD)
-            if blank and _TOKEN.match(data):
-                # As nearly all come: in one piece.
-                return self._head_whole(data[: blank.end()], data[blank.end() :])
-        return self._head_gathered(data)
-
-    def _head_whole(self, head: bytes, rest: bytes) -> bytes:
+        if self._head:
+            return self._head_gathered(data)
+        # As nearly all come: in one piece, and not for the first time.
+        head = data[: data.find(b"\r\n\r\n") + 4]
         known = self.heads.find(head)
-        if known is None or len(rest) < known.length or not self._is_free:
-            return self._head_complete(head, rest)
-        self._begin_known(head, known, rest[: known.length])
-        return rest[known.length :]
+        if known is None or len(data) - len(head) < known.length or not self._is_free:
+            return self._head_begun(data.lstrip(b"\r\n"))
+        end = len(head) + known.length
+        self._begin_known(head, known, data[len(head) : end])
+        return data[end:]
+
+    def _head_begun(self, data: bytes) -> bytes:
+        if data:
+            self._silent_until = math.inf
+        blank = _BLANK_LINE.search(data, 0, MAX_HEAD)
+        if blank and _TOKEN.match(data):
+            return self._head_complete(data[: blank.end()], data[blank.end() :])
+        return self._head_gathered(data)
 
     def _begin_known(self, head: bytes, known: KnownHead, body: bytes) -> None:
         """A request that came in one piece, with a head that needs no parsing."""
+        self._silent_until = math.inf
         self._request_head, self._head_understood = head, True
-        own = {"client": self.client, "server": self.server, "scheme": self.scheme, "state": self.app_state.copy()}
-        self.scope = cast("HTTPScope", {**known.scope, **own, HEAD_AT: time.perf_counter()})
         self.expect_100_continue = False
-        self.cycle = self._new_cycle(known.keep_alive)
+        self.scope = scope = cast("HTTPScope", dict(known.scope))
+        scope["client"], scope["server"], scope["scheme"] = self.client, self.server, cast("str", self.scheme)
+        scope["state"], scope[HEAD_AT] = self.app_state.copy(), time.perf_counter()  # type: ignore[literal-required]
+        self.cycle = Cycle(self, self.leaving, known.keep_alive)
         self.cycle.arrived(body)
         self._start_asgi_task(self.cycle, self.app)
 
@@ -196,7 +200,7 @@ class _LegacyProtocol(HttpToolsProtocol):
         self._complete_scope()
         self._head_understood = True
         is_free, kept = self._is_free, self.scope["http_version"] != "1.0" and self.parser.should_keep_alive()
-        self.cycle = self._new_cycle(kept)
+        self.cycle = Cycle(self, self.leaving, kept)
         if is_free:
             self._start_asgi_task(self.cycle, self.app)
         else:
@@ -216,24 +220,12 @@ class _LegacyProtocol(HttpToolsProtocol):
         scope["raw_path"], scope["query_string"] = path, query
         scope[HEAD_AT] = time.perf_counter()
 
-    def _new_cycle(self, keep_alive: bool) -> Cycle:
-        return Cycle(
-            self.leaving,
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=keep_alive,
-            on_response=self.on_response_complete,
-        )
-
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self.turns.begin(super()._start_asgi_task, cycle, app)
+        self.turns.begin(self._start, cycle, app)
+
+    def _start(self, cycle: Cycle, app: ASGI3Application) -> None:
+        cycle.task = task = self.loop.create_task(cycle.run_asgi(app))
+        self.tasks.add(task)
 
     def on_message_complete(self) -> None:
         self._between_messages = True

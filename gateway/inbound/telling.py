@@ -21,16 +21,16 @@ _NAME = re.compile(rb"(?!.*[0-9]{3})[A-Za-z_][A-Za-z0-9_\[\]-]{0,39}")
 
 def told_together(observer: Observer) -> Observer:
     """An observer that is told of the requests of a turn of the event loop when all of them have their answers."""
-    together = Together[tuple[Exchange, Answer, float]](lambda answered: observer(*answered))
-    return lambda exchange, answer, seconds: together.put((exchange, answer, seconds))
+    together = Together[tuple[Exchange, Answer]](lambda answered: observer(*answered))
+    return lambda exchange, answer: together.put((exchange, answer))
 
 
-def log_exchange(exchange: Exchange, answer: Answer, seconds: float) -> None:
+def log_exchange(exchange: Exchange, answer: Answer) -> None:
     """One line a request: whose, how many messages, what it was answered; no text, no phone, no secret."""
     endpoint, dialect = exchange.endpoint, exchange.dialect.name
     ignored, unknown = _without_effect(exchange)
     outcome = exchange.refusal.kind if exchange.refusal else "accepted"
-    count_request(dialect, endpoint.path if endpoint else "", outcome, seconds)
+    count_request(dialect, endpoint.path if endpoint else "", outcome, exchange.moments)
     for message in exchange.messages if exchange.refusal is None else ():
         count_message(dialect, message.channel)
     log.info(
@@ -45,7 +45,7 @@ def log_exchange(exchange: Exchange, answer: Answer, seconds: float) -> None:
         answer=str(exchange.refusal) if exchange.refusal else "accepted",
         ignored=ignored,
         unknown=unknown,
-        ms=round(seconds * 1000, 1),
+        ms=round(exchange.seconds * 1000, 1),
     )
 
 

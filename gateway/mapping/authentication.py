@@ -49,7 +49,8 @@ class Authenticator:
         identity = identities.get(login)
         first, second = identity.secrets if identity else _NOBODY
         signed = self._signed_forms(fields)
-        matched = self._proves(signature, signed, first) | self._proves(signature, signed, second)
+        # How long it takes tells of those alone whose signature is right.
+        matched = self._proves(signature, signed, first) or self._proves(signature, signed, second)
         if identity is None or not matched:
             raise Refusal("authentication")
         return identity, _decoded(fields) if fields.unicode and identity.json_percent_encoded else fields
@@ -81,10 +82,12 @@ class Authenticator:
         return self._proves(signature, self._signed_forms(fields), secret)
 
     def _proves(self, signature: bytes, signed: Sequence[bytes], secret: bytes) -> bool:
-        proof = self.or_secret and hmac.compare_digest(signature, secret)
-        for form in signed:
-            proof |= matches(signature, md5_signature((form,), secret))
-        return proof
+        if self.or_secret and hmac.compare_digest(signature, secret):
+            return True
+        for form in signed:  # noqa: SIM110 in this form for half the price
+            if matches(signature, md5_signature((form,), secret)):
+                return True
+        return False
 
     def _signed_forms(self, fields: Fields) -> tuple[bytes, ...]:
         """The md5 of a file is signed in lower case by every real client, and in upper case in the vendor's example."""

@@ -47,6 +47,13 @@ class Exchange:
     #: What it began that has no message of its own: mailings by their batch names, bulk requests by their ids.
     batches: tuple[str, ...] = ()
     refusal: Refusal | None = None
+    #: When its head was whole, when it was read, understood and answered, as far as it came, by ``time.perf_counter``.
+    moments: list[float] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.moments[-1] - self.moments[0]
 
     def route(self, method: str, path: str, host: str) -> None:
         """Find the endpoints that a request line may mean. Raises ``Refusal``."""

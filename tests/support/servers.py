@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import json
-import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -124,15 +125,23 @@ def bound_name(bound: Any) -> tuple[str, int]:
     return host, port
 
 
-#: Ports that are given out, another range to each of the test processes that run beside each other, and below those
-#: that the system gives to connections: between being found free and being used, nobody else takes one.
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_ports = itertools.cycle(range(12_000 + 2_000 * _WORKER, 14_000 + 2_000 * _WORKER))
+#: Where ports are given out: below those that the system gives to connections, so that between being found free and
+#: being used nobody else takes one. So many belong to one process that runs tests, the ledger or the benchmarks.
+_PORTS, _OWN_PORTS = range(12_000, 32_000), 1_000
+
+
+@functools.cache
+def _own_ports() -> tuple[socket.socket, Iterator[int]]:
+    """The ports of this process for ever, and what shows that they are taken: one that listens at the first."""
+    for first in _PORTS[::_OWN_PORTS]:
+        with contextlib.suppress(ConfigurationError):
+            return bind(f"127.0.0.1:{first}"), itertools.cycle(range(first + 1, first + _OWN_PORTS))
+    raise AssertionError("too many test runs at once")
 
 
 def free_address() -> Address:
     """An address where nobody listens."""
-    for port in _ports:
+    for port in _own_ports()[1]:
         with contextlib.suppress(ConfigurationError):
             bind(f"127.0.0.1:{port}").close()
             return f"127.0.0.1:{port}"
