@@ -65,8 +65,7 @@ class Otp:
     validity: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """What a message says: a text, a picture (its public address), or both.
 
     A button has a text and a link; ``fallback_text`` is for an SMS instead of Viber, which a ``fallback_sender`` asks
@@ -98,7 +97,7 @@ class Content:
         """The same without its code."""
         text = self.text.replace(self.code, STRUCK_OUT) if self.text and self.code else self.text
         otp = self.otp and dataclasses.replace(self.otp, parameters={**self.otp.parameters, PIN: STRUCK_OUT})
-        return dataclasses.replace(self, text=text, fallback_text=None, secret=None, otp=otp)
+        return self._replace(text=text, fallback_text=None, secret=None, otp=otp)
 
 
 class Message(NamedTuple):

@@ -60,9 +60,9 @@ class SendOperation:
         deadline = time.monotonic() + account.wait
         if account.repeats is not None:
             return await self._with_repeats(exchange, sender, account, deadline, results)
-        messages = exchange.messages
-        if _terms(exchange, account) or _is_held(messages):
-            await self._accept(exchange, account)
+        messages, terms = exchange.messages, _terms(exchange, account)
+        if terms or _is_held(messages):
+            await self._accept(exchange, account, terms)
             receipts = await self._submit(sender, messages, account, deadline)
         else:
             # What most requests are: they need not be woken between the two.
@@ -75,7 +75,7 @@ class SendOperation:
     ) -> Answer:
         """The verdicts of what is new decide the answer, else those of the messages that are repeated."""
         with _Announced(self._awaited, exchange.messages) as announced:
-            fresh = await self._accept(exchange, account)
+            fresh = await self._accept(exchange, account, _terms(exchange, account))
             # Before anything else is waited for: those requests may end meanwhile.
             repeated = [self._awaited.get(message.id) for message in exchange.messages]
             if not fresh:
@@ -103,9 +103,8 @@ class SendOperation:
             await self._reports.report_surely(told, account.smsbat)
         return answer
 
-    async def _accept(self, exchange: Exchange, account: Account) -> list[Message]:
+    async def _accept(self, exchange: Exchange, account: Account, terms: Terms) -> list[Message]:
         """Store the messages, and return those that are new; those that repeat others take their ids."""
-        terms = _terms(exchange, account)
         ids = await self._store.accept(exchange.messages, account.smsbat, terms, exchange.follow_ups)
         reach(Point.STORED)
         if ids is None:

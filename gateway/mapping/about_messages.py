@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
@@ -70,7 +69,7 @@ def _fallback_ttl(message: Message, account: Account, now: int) -> int | None:
 #: Where it stands in a message.
 _READ: Mapping[str, str] = {
     **{name: name for name in Message._fields if name not in ("content", "ttl")},
-    **{each.name: f"content.{each.name}" for each in fields(Content) if each.name not in ("otp", "fallback_sender")},
+    **{name: f"content.{name}" for name in Content._fields if name not in ("otp", "fallback_sender")},
     "plain": "content.plain",
 }
 #: How the rest is found out.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 from gateway.core.mailings import Mailing, Recipient
@@ -19,8 +20,8 @@ from gateway.mapping.values import Value
 #: In milliseconds.
 MINUTE = 60_000
 VIBER = "viber"
-#: Parts of a content, in their order, but for the template that it may become.
-_CONTENT = tuple(each.name for each in fields(Content) if each.name != "otp")
+#: Reads the parts of a content, in their order, but for the template that it may become.
+_CONTENT = itemgetter(*[name for name in Content._fields if name != "otp"])
 #: Parts of a mailing's content; the rest of a content has nothing to do with mailings.
 _MAILING_CONTENT = ("text", "image", "button_text", "button_link")
 #: Draws a code from an alphabet, of so many characters.
@@ -112,7 +113,7 @@ class MessagePlan:
         return messages, [each for each in following if each is not None]
 
     def _content(self, part: Mapping[str, Any], account: Account) -> Content:
-        content = Content(*[part[name] for name in _CONTENT])
+        content = Content(*_CONTENT(part))
         if part["channel"] != VIBER:
             return content
         try:
@@ -156,7 +157,7 @@ class MailingPlan:
         linked = content.button_text is not None
         wanted = {name: value for name, value in part.items() if linked or name != "button_link"} if personal else {}
         own = {name: value for name, value in wanted.items() if value is not None}
-        its = replace(content, **own) if own else content
+        its = content._replace(**own) if own else content
         # With nothing to say to it, a number is as good as none.
         says = bool(its.text or its.image) and (its.button_text is None) == (its.button_link is None)
         faulty = isinstance(entry, Faulty) or not says

@@ -108,14 +108,14 @@ class OtpRules:
     def apply(self, content: Content, sender: str, asked: Mapping[str, Any] | None) -> Content:
         """The content as it is to be sent; ``asked`` is what a dialect says of it. Raises ``NotOtp``."""
         if asked is not None:
-            return replace(content, otp=self._asked(asked, content.text))
+            return content._replace(otp=self._asked(asked, content.text))
         senders = self.section.senders
         if not self.asks or not content.plain or (senders is not None and sender not in senders):
             return content
         otp = self._read(content.text or "")
         if otp is None and self.section.unmatched == "refuse":
             raise NotOtp("text")
-        return replace(content, otp=otp)
+        return content._replace(otp=otp)
 
     def _read(self, text: str) -> Otp | None:
         flat = _flat(text)

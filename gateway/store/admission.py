@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -20,8 +21,7 @@ from gateway.store.turns import one_at_a_time
 _UNSENT = [State.REFUSED.value, State.WITHDRAWN.value, State.EXPIRED.value]
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """What a submission is admitted under.
 
     ``repeats`` is the window in seconds in which the same reference and phone are the same message; ``pictures`` are

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.core.lifecycle import Status
@@ -14,8 +13,9 @@ from gateway.core.mailings import Mailing, MailingState, Recipient
 from gateway.core.messages import Message, State
 from gateway.store.asking import AskingStore
 from gateway.store.chunks import chunks
+from gateway.store.contents import content_of, written
 from gateway.store.database import Database
-from gateway.store.messages import content_of, message_row
+from gateway.store.messages import message_row
 from gateway.store.numbers import Numbers
 from gateway.store.tables import bulks, contacts, is_mailing, mailings, messages
 
@@ -178,7 +178,7 @@ def _row(mailing: Mailing, number: int, smsbat: str, now: int, bulk: str | None)
         "kind": mailing.kind,
         "sender": mailing.sender,
         "sender_id": mailing.sender_id,
-        "content": orjson.dumps(mailing.content).decode(),
+        "content": written(mailing.content),
         "state": (MailingState.REFUSED if mailing.problem else MailingState.DRAFT).value,
         "problem": mailing.problem,
         "count": 0,

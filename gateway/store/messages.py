@@ -24,11 +24,12 @@ from sqlalchemy import (
 )
 
 from gateway.core.lifecycle import Report
-from gateway.core.messages import Content, Message, Otp, State
+from gateway.core.messages import Message, State
 from gateway.points import Point, reach
 from gateway.store.admission import NO_TERMS, Admission, Terms
 from gateway.store.bulk import write_rows
 from gateway.store.chunks import chunks
+from gateway.store.contents import content_of, written
 from gateway.store.database import Database
 from gateway.store.nodes import ALONE, Share
 from gateway.store.reports import Applied, ReportStore
@@ -234,8 +235,8 @@ def message_row(
         "digits": message.digits,
         "reference": message.reference,
         "report": message.report,
-        "content": orjson.dumps(message.content).decode(),
-        "state": state.value,
+        "content": written(message.content),
+        "state": str(state),
         "accepted_at": message.accepted_at,
         "due_at": message.due_at,
         "expires_at": message.expires_at,
@@ -276,13 +277,6 @@ def _message(row: Row[Any]) -> Message:
         batch=row.batch,
         follows=row.follows,
     )
-
-
-def content_of(written: str) -> Content:
-    """A content as it stands in a row."""
-    stored: dict[str, Any] = orjson.loads(written)
-    otp = stored.pop("otp", None)
-    return Content(**stored, otp=Otp(**otp) if otp else None)
 
 
 def _settle_in(connection: Connection, settled: Collection[Settled], now: int) -> None:

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-import orjson
 from sqlalchemy import BigInteger, ColumnElement, Text, Update, bindparam, case, func, literal_column, or_, update
 
 from gateway.core.lifecycle import FINAL, Status
 from gateway.core.messages import CREDENTIAL_OUTCOMES, Content, Message, Outcome, Receipt, State
+from gateway.store.contents import written
 from gateway.store.tables import messages
 
 _SETTLED_COLUMNS = ("state", "outcome", "concern", "detail", "upstream_id", "parts", "settled_at", "watch_until")
 
 
-def _written(value: str) -> ColumnElement[str]:
+def _word(value: str) -> ColumnElement[str]:
     """A word of ours as part of a statement: a parameter would be bound again for each row of a statement for many."""
     return literal_column(f"'{value}'", Text)
 
 
-_IS_FINAL = or_(*(messages.c.status == _written(status) for status in sorted(FINAL)))
+_IS_FINAL = or_(*(messages.c.status == _word(status) for status in sorted(FINAL)))
 #: A partial index serves only a query whose condition the database can see.
-IS_UNSETTLED = messages.c.state == _written(State.ACCEPTED)
+IS_UNSETTLED = messages.c.state == _word(State.ACCEPTED)
 #: Only a message that is still to be submitted can be settled: whoever settles it first, wins.
 _SETTLE = (
     update(messages)
@@ -46,8 +46,8 @@ _TAKE = (
     update(messages)
     .where(messages.c.id == bindparam("_id"), IS_UNSETTLED)
     .values(
-        state=_written(State.SUBMITTED),
-        outcome=_written(Outcome.ACCEPTED),
+        state=_word(State.SUBMITTED),
+        outcome=_word(Outcome.ACCEPTED),
         **{name: bindparam(name) for name in ("upstream_id", "parts", "settled_at")},
     )
 )
@@ -140,8 +140,8 @@ def _settled_row(settled: Settled, now: int) -> dict[str, Any]:
     receipt = settled.receipt
     row = {
         "_id": settled.id,
-        "state": settled.state.value,
-        "outcome": receipt.outcome.value if receipt else None,
+        "state": str(settled.state),
+        "outcome": str(receipt.outcome) if receipt else None,
         "concern": receipt.concern.value if receipt and receipt.concern else None,
         "detail": receipt.detail if receipt else None,
         "upstream_id": receipt.upstream_id if receipt else None,
@@ -152,5 +152,5 @@ def _settled_row(settled: Settled, now: int) -> dict[str, Any]:
         "settled_at": now,
     }
     if settled.content:
-        row["_content"] = orjson.dumps(settled.content).decode()
+        row["_content"] = written(settled.content)
     return row
