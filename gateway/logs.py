@@ -80,18 +80,8 @@ class _Lossy:
 def configure_logging(log_format: str, level: str) -> None:
     """Set up for the whole process; ``console`` is for people, ``json`` for machines."""
     number = logging.getLevelNamesMapping()[level.upper()]
-    if log_format == "json":
-        lines = _buffered()
-        structlog.configure(
-            wrapper_class=_json_logger(number), logger_factory=lambda *_: lines, cache_logger_on_first_use=True
-        )
-    else:
-        structlog.configure(
-            processors=_console(),
-            wrapper_class=structlog.make_filtering_bound_logger(number),
-            logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lossy(sys.stderr))),
-            cache_logger_on_first_use=True,
-        )
+    chosen = _for_machines(number) if log_format == "json" else _for_people(number)
+    structlog.configure(**chosen, cache_logger_on_first_use=True)
     # Libraries speak up only when something is wrong.
     logging.basicConfig(
         level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
@@ -100,20 +90,25 @@ def configure_logging(log_format: str, level: str) -> None:
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
-def _buffered() -> LineBuffer:
-    buffer = LineBuffer(cast("BinaryIO", _Lossy(sys.stderr.buffer)))
-    atexit.register(buffer.write_out)
-    return buffer
+def _for_machines(level: int) -> dict[str, Any]:
+    lines = LineBuffer(cast("BinaryIO", _Lossy(sys.stderr.buffer)))
+    atexit.register(lines.write_out)
+    return {"wrapper_class": _json_logger(level), "logger_factory": lambda *_: lines}
 
 
-def _console() -> list[Processor]:
+def _for_people(level: int) -> dict[str, Any]:
     """The renderer's own stack traces would show local variables, and so secrets, phones and texts."""
     plain = structlog.dev.plain_traceback
-    return [
+    processors: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain),
     ]
+    return {
+        "processors": processors,
+        "wrapper_class": structlog.make_filtering_bound_logger(level),
+        "logger_factory": structlog.PrintLoggerFactory(cast("TextIO", _Lossy(sys.stderr))),
+    }
 
 
 def _json_logger(level: int) -> type[FilteringBoundLogger]:
