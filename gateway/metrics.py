@@ -22,7 +22,8 @@ REQUEST_SECONDS = Histogram(
 )
 STAGE_SECONDS = Histogram(
     "gateway_stage_seconds",
-    "Stages of a request: read, understood, done; one that is refused ends with the stage that it is in.",
+    "Stages of a request, one behind the other: read (from its head on, until its parameters are there), understood"
+    " (until its messages are built), done (until it is answered). One that is refused ends with the stage it is in.",
     ["stage"],
     buckets=_QUICK,
 )

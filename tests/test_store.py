@@ -12,7 +12,7 @@ import pytest
 from alembic.command import upgrade
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, event, inspect, select, text
+from sqlalchemy import Connection, Engine, event, inspect, select, text, update
 
 from gateway.core.messages import Content, Outcome, Receipt, State
 from gateway.errors import ConfigurationError, RowRefused, StoreUnavailable
@@ -66,16 +66,21 @@ def test_whoever_settles_first_wins(engine: Engine) -> None:
     assert tuple(row) == ("withdrawn", None, 5)
 
 
-def test_what_smsbat_took_is_written_the_same_with_and_without_more_to_say(engine: Engine) -> None:
-    """Most messages are written by a shorter statement."""
+@pytest.mark.parametrize("status", [None, "sent", "delivered"])
+@pytest.mark.parametrize("asked", [(None, None), (6, 7)])
+def test_what_smsbat_took_is_written_the_same_with_and_without_more_to_say(
+    engine: Engine, asked: tuple[int | None, int | None], status: str | None
+) -> None:
+    """Most messages are written by a shorter statement. After a final report there is nothing more to ask."""
     plain, with_detail = Receipt(Outcome.ACCEPTED, "7", 2), Receipt(Outcome.ACCEPTED, "7", 2, detail="known")
-    assert Settled.by(message(1), plain).is_only_taken
-    assert not Settled.by(message(1), with_detail).is_only_taken
-    assert not Settled.by(message(1), plain, check_at=6).is_only_taken
+    assert Settled.by(message(1), plain, *asked).is_only_taken
+    assert not Settled.by(message(1), with_detail, *asked).is_only_taken
 
     async def scenario(store: MessageStore) -> None:
         await store.accept([message(1), message(2)], "main")
-        await store.settle([Settled.by(message(1), plain), Settled.by(message(2), with_detail)], 5)
+        with engine.begin() as connection:
+            connection.execute(update(messages).values(status=status))
+        await store.settle([Settled.by(message(1), plain, *asked), Settled.by(message(2), with_detail, *asked)], 5)
         assert await store.unsettled_counts() == {}
 
     run(engine, scenario)
@@ -84,6 +89,7 @@ def test_what_smsbat_took_is_written_the_same_with_and_without_more_to_say(engin
     differ = {name for name in first if first[name] != second[name]}
     assert differ <= {"id", "digits", "recipient", "submission", "detail"}
     assert (first["state"], first["outcome"], first["upstream_id"], first["parts"]) == ("submitted", "accepted", "7", 2)
+    assert (first["check_at"], first["watch_until"]) == (None if status == "delivered" else asked[0], asked[1])
 
 
 def test_concurrent_writes_share_transactions(engine: Engine) -> None:

@@ -17,7 +17,7 @@ class Cycle(RequestResponseCycle):
     """uvicorn's, which writes a head as soon as it is told of it, and a body behind that.
 
     An answer leaves together with the others of its turn of the event loop. Until then it counts as not given yet: the
-    connection's end and the requests behind it wait for it.
+    connection's end and the requests behind it wait for it. Nothing of an application is waited for behind that.
     """
 
     def __init__(self, protocol: HttpToolsProtocol, leaving: Together[Cycle], keep_alive: bool) -> None:
@@ -59,18 +59,20 @@ class Cycle(RequestResponseCycle):
     async def run_asgi(self, app: ASGI3Application) -> None:
         """Have a request served. One that an application fails to answer, or may not any more, is not left waiting."""
         try:
-            await app(self.scope, self.receive, self.send)
-        except BaseException:
-            self.logger.exception("an application failed")
-        if not (self.response_started or self.disconnected):
-            self.logger.error("an application gave no answer")
-            await self.send_500_response()
-        if not self.is_leaving:
-            self._end()
+            try:
+                await app(self.scope, self.receive, self.send)
+            except BaseException:
+                self.logger.exception("an application failed")
+            if not (self.response_started or self.disconnected):
+                self.logger.error("an application gave no answer")
+                await self.send_500_response()
+        finally:
+            if self._answer is None:
+                self._end()
 
     async def send(self, message: ASGISendEvent) -> None:
         """Take a part of the answer; the head waits for what comes behind it."""
-        if self.is_leaving:
+        if self._answer is not None:
             raise RuntimeError("the answer is whole already")
         if message["type"] == "http.response.start" and not self.response_started:
             self._head = message
@@ -101,17 +103,21 @@ class Cycle(RequestResponseCycle):
 
     def leave(self) -> None:
         """Write the answer, unless nobody is there any more."""
-        if self._answer is not None and not (self.disconnected or self.transport.is_closing()):
-            head, body = self._answer
-            self.transport.write(head + (b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n") + body)
-            reach(Point.ANSWERED)
-            self.response_complete = True
-            self.message_event.set()
-            if not self.keep_alive:
-                self.transport.close()
-            self.on_response()
-        self._answer = None
-        self._end()
+        try:
+            if self._answer is not None and not (self.disconnected or self.transport.is_closing()):
+                self._write(*self._answer)
+        finally:
+            self._answer = None
+            self._end()
+
+    def _write(self, head: bytes, body: bytes) -> None:
+        self.transport.write(head + (b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n") + body)
+        reach(Point.ANSWERED)
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
 
     def _end(self) -> None:
         """Let go of the answer and of the connection, which holds on to its last request."""

@@ -73,7 +73,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An account as one dialect knows it. There are always two secrets, so that each check takes the same time.
+    """An account as one dialect knows it. There are always two secrets, so that each check that fails takes as long.
 
     ``names`` and ``figures`` are what is configured for it, ``zone`` is where its clocks are; ``known`` is what answers
     know of all that.

@@ -78,7 +78,7 @@ class Authenticator:
         return login, signature
 
     def proves(self, signature: bytes, fields: Fields, secret: bytes) -> bool:
-        """Whether the signature over these fields was made with this secret; in constant time."""
+        """Whether the signature over these fields was made with this secret."""
         return self._proves(signature, self._signed_forms(fields), secret)
 
     def _proves(self, signature: bytes, signed: Sequence[bytes], secret: bytes) -> bool:

@@ -14,6 +14,11 @@ from sqlalchemy.exc import ArgumentError
 
 from gateway.errors import ConfigurationError
 
+# The driver first asks how to adapt what is no plain text or number, and makes an error of each answer that it does not
+# get: that takes longer than to store it. So it is told.
+sqlite3.register_adapter(type(None), lambda nothing: nothing)
+sqlite3.register_adapter(bool, int)
+
 #: Another process (a backup, a shell, another worker) may hold the file this long, in seconds, before a write fails.
 BUSY_TIMEOUT = 5.0
 #: Seconds between two tries to write.

@@ -123,8 +123,8 @@ class MessageStore:
     async def _write_settled(self, settled: Collection[Settled], now: int) -> None:
         # One alone may be of many that go one after the other.
         patience = _SETTLE_PATIENCE if len(settled) > 1 else 0.0
-        written = [self._writer.write(statement, rows, patience) for statement, rows in statements(settled, now)]
-        await asyncio.gather(*written)
+        writes = [self._writer.write(statement, rows, patience) for statement, rows in statements(settled, now)]
+        await asyncio.gather(*writes)
 
     async def settle_failed(self, settled: Collection[Settled], now: int, reports: ReportStore) -> Applied:
         """The same for accepted messages that did not go out, with the reports that are owed for it."""

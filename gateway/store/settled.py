@@ -23,6 +23,8 @@ def _word(value: str) -> ColumnElement[str]:
 _IS_FINAL = or_(*(messages.c.status == _word(status) for status in sorted(FINAL)))
 #: A partial index serves only a query whose condition the database can see.
 IS_UNSETTLED = messages.c.state == _word(State.ACCEPTED)
+#: A report may have been quicker than the receipt: then there is nothing more to ask.
+_CHECK_AT = case((_IS_FINAL, None), else_=bindparam("_check_at", type_=BigInteger))
 #: Only a message that is still to be submitted can be settled: whoever settles it first, wins.
 _SETTLE = (
     update(messages)
@@ -30,8 +32,7 @@ _SETTLE = (
     .values(
         {
             **{name: bindparam(name) for name in _SETTLED_COLUMNS},
-            # A report may have been quicker than the receipt: then there is nothing more to ask.
-            "check_at": case((_IS_FINAL, None), else_=bindparam("_check_at", type_=BigInteger)),
+            "check_at": _CHECK_AT,
             # What never goes out has come to its end; of the others, reports tell.
             "final_at": func.coalesce(messages.c.final_at, bindparam("_final_at", type_=BigInteger)),
         }
@@ -41,14 +42,15 @@ _SETTLE = (
 #: The same of messages that a code is struck out of.
 _SETTLE_STRUCK_OUT = _SETTLE.values(content=bindparam("_content", type_=Text))
 
-#: The end of messages that SMSBAT took without another word, and that it is not asked about: nearly all are such.
+#: The end of messages that SMSBAT took without another word: nearly all are such.
 _TAKE = (
     update(messages)
     .where(messages.c.id == bindparam("_id"), IS_UNSETTLED)
     .values(
         state=_word(State.SUBMITTED),
         outcome=_word(Outcome.ACCEPTED),
-        **{name: bindparam(name) for name in ("upstream_id", "parts", "settled_at")},
+        check_at=_CHECK_AT,
+        **{name: bindparam(name) for name in ("upstream_id", "parts", "settled_at", "watch_until")},
     )
 )
 
@@ -78,8 +80,8 @@ class Settled(NamedTuple):
 
     @property
     def is_only_taken(self) -> bool:
-        """Whether there is nothing to write but that SMSBAT took it, and what it calls it."""
-        if self.receipt is None or self.content is not None or (self.check_at, self.watch_until) != (None, None):
+        """Whether there is nothing to write but that SMSBAT took it, what it calls it, and when it is asked."""
+        if self.receipt is None or self.content is not None:
             return False
         return self.state is State.SUBMITTED and self.receipt.detail is None
 
@@ -131,9 +133,11 @@ def statements(settled: Iterable[Settled], now: int) -> Collection[tuple[Update,
 
 
 def _taken_row(settled: Settled, now: int) -> dict[str, Any]:
-    assert settled.receipt is not None
-    _, upstream_id, parts, _, _ = settled.receipt
-    return {"_id": settled.id, "upstream_id": upstream_id, "parts": parts, "settled_at": now}
+    message_id, _, receipt, check_at, watch_until, _ = settled
+    assert receipt is not None
+    _, upstream_id, parts, _, _ = receipt
+    told = {"_id": message_id, "upstream_id": upstream_id, "parts": parts, "settled_at": now}
+    return {**told, "_check_at": check_at, "watch_until": watch_until}
 
 
 def _settled_row(settled: Settled, now: int) -> dict[str, Any]:
