@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.side_by_side.machine import program
-from benchmarks.side_by_side.processes import Command
+from benchmarks.side_by_side.processes import Command, answer_to
 from benchmarks.side_by_side.requests import KANNEL_USER
 from benchmarks.side_by_side.standin import KANNEL
 from tests.support.servers import free_address
@@ -70,4 +70,10 @@ def commands(folder: Path, sendsms: int, upstream: str, spool: bool) -> list[Com
     )
     (folder / "kannel.conf").write_text(written)
     bearerbox, smsbox = ([program(name), "-v", "4", str(folder / "kannel.conf")] for name in ("bearerbox", "smsbox"))
-    return [Command(bearerbox, f"127.0.0.1:{box}"), Command(smsbox)]
+    status = b"GET /status.txt?password=bench HTTP/1.1\r\nHost: kannel\r\nConnection: close\r\n\r\n"
+
+    def has_smsbox() -> bool:
+        """Asked before it has found bearerbox, smsbox ends."""
+        return b"smsbox" in answer_to(f"127.0.0.1:{admin}", status)
+
+    return [Command(bearerbox, f"127.0.0.1:{box}"), Command(smsbox, is_ready=has_smsbox)]

@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gateway.settings import Address, host_and_port
@@ -26,10 +27,11 @@ _ENDED = ("Z", "X")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What starts a server; others start behind it when it ``listens`` there."""
+    """What starts a server; others start behind it, and it is asked, when it ``listens`` there and ``is_ready``."""
 
     words: Sequence[str]
     listens: Address | None = None
+    is_ready: Callable[[], bool] | None = None
 
 
 class DidNotStart(Exception):
@@ -54,13 +56,10 @@ class Server:
 
     def wait_for(self, address: Address, raw: bytes, good: bytes) -> float:
         """Ask until the answer has ``good`` in it; returns the seconds since the start. Raises ``DidNotStart``."""
-        return self._wait_until(lambda: good in answer_to(address, raw))
+        return self.wait_until(lambda: good in answer_to(address, raw))
 
-    def wait_for_port(self, address: Address) -> float:
-        """The same until it takes connections."""
-        return self._wait_until(lambda: _is_open(address))
-
-    def _wait_until(self, holds: Callable[[], bool]) -> float:
+    def wait_until(self, holds: Callable[[], bool]) -> float:
+        """The same until something holds."""
         deadline = self.started_at + _PATIENCE
         while time.monotonic() < deadline and self._process.poll() is None:
             if holds():
@@ -114,7 +113,9 @@ def serving(command: Command, log: Path, core: int | None) -> Iterator[Server]:
     server = Server(command.words, log, core)
     try:
         if command.listens:
-            server.wait_for_port(command.listens)
+            server.wait_until(partial(is_open, command.listens))
+        if command.is_ready:
+            server.wait_until(command.is_ready)
         yield server
     finally:
         server.stop()
@@ -136,7 +137,8 @@ def answer_to(address: Address, raw: bytes) -> bytes:
     return response.body if response.status in (200, 202) else b""
 
 
-def _is_open(address: Address) -> bool:
+def is_open(address: Address) -> bool:
+    """Whether it takes connections there."""
     try:
         socket.create_connection(host_and_port(address), 1).close()
     except OSError:
