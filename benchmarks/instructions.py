@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.side_by_side.gateways import Setup, command, sqlite
+from benchmarks.side_by_side.machine import program
 from benchmarks.side_by_side.processes import is_open
 from benchmarks.side_by_side.requests import legacy, messages
 from gateway.settings import Address, host_and_port
@@ -27,7 +28,7 @@ FEW, MANY, CONNECTIONS = 500, 2500, 64
 _PATIENCE = 300.0
 _COUNTED = re.compile(r"Collected : (\d+)")
 #: Nobody reads what it says of functions: of an interpreter's they tell little.
-_COUNTING = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+_COUNTING = ["--tool=callgrind", "--callgrind-out-file=/dev/null"]
 
 
 def counted(count: int) -> int:
@@ -38,7 +39,8 @@ def counted(count: int) -> int:
         log = folder / "log"
         with log.open("wb") as output:
             environment = {**os.environ, "PYTHONHASHSEED": "0"}
-            process = subprocess.Popen([*_COUNTING, *words], stdout=output, stderr=output, env=environment)
+            counting = [program("valgrind"), *_COUNTING, *words]
+            process = subprocess.Popen(counting, stdout=output, stderr=output, env=environment)
         try:
             eventually(lambda: is_open(address), _PATIENCE)
             asyncio.run(_send(address, count))

@@ -87,5 +87,5 @@ def test_nothing_of_a_connection_is_kept() -> None:
     heads.learn(head, scope, 12, keep_alive=True)
     known = heads.find(head)
     assert known is not None
-    assert {name for name, value in known.scope.items() if value is not None} == {"query_string", "path"}
+    assert {name: each for name, each in known.scope.items() if each is not None} == {"query_string": b"", "path": "/"}
     assert (known.length, known.keep_alive) == (12, True)

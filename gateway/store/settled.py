@@ -136,16 +136,22 @@ def _taken_row(settled: Settled, now: int) -> dict[str, Any]:
     message_id, _, receipt, check_at, watch_until, _ = settled
     assert receipt is not None
     _, upstream_id, parts, _, _ = receipt
-    told = {"_id": message_id, "upstream_id": upstream_id, "parts": parts, "settled_at": now}
-    return {**told, "_check_at": check_at, "watch_until": watch_until}
+    return {
+        "_id": message_id,
+        "upstream_id": upstream_id,
+        "parts": parts,
+        "settled_at": now,
+        "_check_at": check_at,
+        "watch_until": watch_until,
+    }
 
 
 def _settled_row(settled: Settled, now: int) -> dict[str, Any]:
     receipt = settled.receipt
     row = {
         "_id": settled.id,
-        "state": str(settled.state),
-        "outcome": str(receipt.outcome) if receipt else None,
+        "state": settled.state.value,
+        "outcome": receipt.outcome.value if receipt else None,
         "concern": receipt.concern.value if receipt and receipt.concern else None,
         "detail": receipt.detail if receipt else None,
         "upstream_id": receipt.upstream_id if receipt else None,
