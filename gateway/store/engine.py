@@ -23,6 +23,8 @@ sqlite3.register_adapter(bool, int)
 BUSY_TIMEOUT = 5.0
 #: Seconds between two tries to write.
 _BUSY_PAUSE = 0.0005
+#: Under which a connection notes how long it waits.
+_PATIENCE = "patience"
 #: Seconds to get a connection to PostgreSQL, and to notice that one is dead.
 _CONNECT_TIMEOUT, _DEAD_AFTER = 5, 10
 #: A node that hangs in a transaction must not keep the others waiting: PostgreSQL ends it, and gives up locks of a
@@ -98,7 +100,9 @@ def _sqlite(url: URL) -> Engine:
     def begin(connection: Any) -> None:
         # The driver's own way of beginning only before writes would leave reads outside of transactions. Who writes
         # says so at once: a transaction that reads first is refused when another process writes in between.
-        if connection.get_execution_options().get("writing", False):
+        writing: bool = connection.get_execution_options().get("writing", False)
+        _set_patience(connection, 0.0 if writing else BUSY_TIMEOUT)
+        if writing:
             _begin_writing(connection)
         else:
             connection.exec_driver_sql("BEGIN")
@@ -106,22 +110,25 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
+def _set_patience(connection: Connection, seconds: float) -> None:
+    """How long SQLite itself waits for others. Set when it changes: a writer's connection stays a writer's."""
+    if connection.info.get(_PATIENCE) != seconds:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={round(seconds * 1000)}")
+        connection.info[_PATIENCE] = seconds
+
+
 def _begin_writing(connection: Connection) -> None:
     """Begin when no other process writes, within ``BUSY_TIMEOUT``. Raises ``SQLAlchemyError``.
 
     SQLite's own waiting sleeps longer each time, up to 100 ms, while others that write again and again take turns.
     """
-    connection.exec_driver_sql("PRAGMA busy_timeout=0")
     driver: Any = connection.connection.driver_connection
     until = time.monotonic() + BUSY_TIMEOUT
-    try:
-        while (begun := _begun(driver)) is None and time.monotonic() < until:
-            time.sleep(_BUSY_PAUSE)
-        if not begun:
-            # What is wrong, in SQLAlchemy's words.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-    finally:
-        driver.execute(f"PRAGMA busy_timeout={round(BUSY_TIMEOUT * 1000)}")
+    while (begun := _begun(driver)) is None and time.monotonic() < until:
+        time.sleep(_BUSY_PAUSE)
+    if not begun:
+        # What is wrong, in SQLAlchemy's words.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _begun(driver: sqlite3.Connection) -> bool | None:
