@@ -6,6 +6,7 @@ import os
 from bisect import bisect_left
 from collections import Counter as Counts
 from collections.abc import Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
@@ -81,7 +82,7 @@ class Tally:
         """Tell the histogram of all that was gathered."""
         gathered, self._gathered = self._gathered, {}
         for labels, (*counts, total) in gathered.items():
-            child = self._histogram.labels(*labels)
+            child = self._histogram.labels(*labels) if labels else self._histogram
             for bucket, count in zip(child._buckets, counts, strict=True):
                 bucket.inc(count)
             child._sum.inc(total)
@@ -89,8 +90,13 @@ class Tally:
 
 _STAGES = ("read", "understood", "done")
 REQUEST_TALLY, STAGE_TALLY = Tally(REQUEST_SECONDS, _QUICK), Tally(STAGE_SECONDS, _QUICK)
+_CALL_TALLY, _CALL_MESSAGES_TALLY = Tally(CALL_SECONDS, _QUICK), Tally(CALL_MESSAGES, _COUNTS)
+_COMMIT_TALLY, _COMMIT_WRITES_TALLY = Tally(COMMITS, _QUICK), Tally(COMMIT_WRITES, _COUNTS)
+_TALLIES = (REQUEST_TALLY, STAGE_TALLY, _CALL_TALLY, _CALL_MESSAGES_TALLY, _COMMIT_TALLY, _COMMIT_WRITES_TALLY)
 _requests: Counts[tuple[str, str, str]] = Counts()
 _messages: Counts[tuple[str, str]] = Counts()
+_calls: Counts[tuple[str, str]] = Counts()
+_COUNTED: tuple[tuple[Counter, Counts[Any]], ...] = ((REQUESTS, _requests), (MESSAGES, _messages), (CALLS, _calls))
 
 
 def count_request(dialect: str, endpoint: str, outcome: str, moments: Sequence[float]) -> None:
@@ -106,13 +112,26 @@ def count_message(dialect: str, channel: str) -> None:
     _messages[dialect, channel] += 1
 
 
+def count_call(smsbat: str, outcome: str, messages: int, seconds: float) -> None:
+    """A call to SMSBAT ended."""
+    _calls[smsbat, outcome] += 1
+    _CALL_TALLY.observe(seconds, smsbat)
+    _CALL_MESSAGES_TALLY.observe(messages, smsbat)
+
+
+def count_commit(writes: int, seconds: float) -> None:
+    """A group of writes ended."""
+    _COMMIT_TALLY.observe(seconds)
+    _COMMIT_WRITES_TALLY.observe(writes)
+
+
 def tell_tallies() -> None:
     """Tell Prometheus of what was gathered."""
-    for counter, gathered in ((REQUESTS, _requests), (MESSAGES, _messages)):
+    for counter, gathered in _COUNTED:
         for labels, count in gathered.items():
             counter.labels(*labels).inc(count)
         gathered.clear()
-    for tally in (REQUEST_TALLY, STAGE_TALLY):
+    for tally in _TALLIES:
         tally.tell()
 
 

@@ -21,7 +21,7 @@ from gateway.errors import StoreUnavailable
 from gateway.logs import IDS_TOLD
 from gateway.mapping.accounts import Account, SmsbatLogin
 from gateway.mapping.upstream import UpstreamPlan
-from gateway.metrics import BREAKER, BUDGET, CALL_MESSAGES, CALL_SECONDS, CALLS, OLDEST, QUEUED
+from gateway.metrics import BREAKER, BUDGET, OLDEST, QUEUED, count_call
 from gateway.outbound.alarm import Alarm
 from gateway.outbound.backlog import Backlog
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
@@ -72,7 +72,6 @@ class Sender:
         self._reports = reports
         self._dice = dice
         self._client = SmsbatClient(login, upstream.file.submit, settings.calls_in_flight)
-        self._call_seconds, self._call_messages = CALL_SECONDS.labels(self.name), CALL_MESSAGES.labels(self.name)
         self._pace = Pace(settings, dice)
         self._backlog = Backlog()
         self._deadlines = Deadlines()
@@ -286,17 +285,12 @@ class Sender:
             pending.in_call = False
         self._follow(judgement, probe)
         self._changed.set()
-        answer = result.status if isinstance(result, Answered) else result.reason
-        self._count(len(batch), str(answer), time.monotonic() - started)
+        answer, seconds = result.status if isinstance(result, Answered) else result.reason, time.monotonic() - started
+        count_call(self.name, str(answer), len(batch), seconds)
         tracing.call(self.name, (pending.message for pending in batch), str(answer), started)
-        ms = round((time.monotonic() - started) * 1000, 1)
+        ms = round(seconds * 1000, 1)
         log.info("smsbat call", smsbat=self.name, messages=len(batch), **_named(batch), answer=answer, ms=ms)
         await self._settle(judgement.settled)
-
-    def _count(self, messages: int, outcome: str, seconds: float) -> None:
-        CALLS.labels(self.name, outcome).inc()
-        self._call_seconds.observe(seconds)
-        self._call_messages.observe(messages)
 
     def tell(self) -> None:
         """Tell Prometheus how it stands."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from gateway.errors import RowRefused, StoreUnavailable
-from gateway.metrics import COMMIT_WRITES, COMMITS
+from gateway.metrics import count_commit
 from gateway.points import Point, reach
 from gateway.store.bulk import Rows, Statement, write_rows
 from gateway.store.commit import Transactions
@@ -88,11 +89,11 @@ class GroupCommitWriter:
         elif not self._is_urgent:
             self._urge()
 
-    async def write(self, statement: Statement, rows: Rows, patience: float = 0.0) -> None:
-        """The same; returns when they are on disk. Raises ``StoreUnavailable`` and ``RowRefused``."""
+    def write(self, statement: Statement, rows: Rows, patience: float = 0.0) -> asyncio.Future[None]:
+        """The same; done when they are on disk. It raises ``StoreUnavailable`` and ``RowRefused``."""
         done: asyncio.Future[None] = self._loop.create_future()
         self.put(statement, rows, partial(_end, done), patience)
-        await done
+        return done
 
     async def run(self, work: Callable[[Connection], Result]) -> Result:
         """Do what takes several statements in one transaction; returns its result when that is on disk.
@@ -136,7 +137,8 @@ class GroupCommitWriter:
         group, self._gathered, self._is_urgent = self._gathered, [], False
         self._groups.put(group)
 
-    def _rested(self) -> None:
+    def _rested(self, writes: int, seconds: float) -> None:
+        count_commit(writes, seconds)
         self._is_busy = False
         if self._is_urgent:
             self._gather()
@@ -145,16 +147,15 @@ class GroupCommitWriter:
 
     def _run(self) -> None:
         while (group := self._groups.get()) is not None:
-            COMMIT_WRITES.observe(len(group))
+            began = time.perf_counter()
             self._commit(group)
-            self._loop.call_soon_threadsafe(self._rested)
+            self._loop.call_soon_threadsafe(self._rested, len(group), time.perf_counter() - began)
         self._transactions.rest()
 
     def _commit(self, group: _Group, tries: int = 1) -> None:
         reach(Point.WRITES_TAKEN)
         try:
-            with COMMITS.time():
-                self._transactions.commit(partial(_execute, group))
+            self._transactions.commit(partial(_execute, group))
         except _ROW_ERRORS as error:
             self._commit_apart(group, error, tries)
         except (SQLAlchemyError, OSError) as error:
