@@ -69,3 +69,10 @@ def test_what_is_plain() -> None:
     assert is_plain(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert not is_plain(b"GET /?from=My Shop HTTP/1.1\r\n\r\n")
     assert not is_plain(b"GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n")
+
+
+@given(st.lists(st.sampled_from([b"A: b", b"Upgrade: h2c", b"X: \r y", b"Content-Length: 0"]), max_size=4))
+def test_a_bare_lf_ends_a_line_as_crlf_does(headers: list[bytes]) -> None:
+    lines = [b"GET /?from=My Shop HTTP/1.1", b"Host: x", *headers, b"", b""]
+    assert repair_head(b"\n".join(lines)) == repair_head(b"\r\n".join(lines))
+    assert not is_plain(b"POST / HTTP/1.1\r\n" + b"\n".join(lines[1:]))

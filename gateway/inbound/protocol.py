@@ -1,6 +1,6 @@
-"""uvicorn's HTTP protocol (the httptools one), before which request lines of real clients are repaired.
+"""uvicorn's HTTP protocol (the httptools one), before which heads of real clients are repaired.
 
-Only the request line changes, and only by escaping bytes; the parser still judges every head that is new. So messages
+Only what ``repair_head`` names changes; the parser still judges every head that is new. So messages
 are cut out of the stream exactly as it understands them: a head ends at its blank line, a body where the parser's own
 reading of Content-Length says. One that came before, byte for byte, means what it meant then, whatever its connection.
 Behind a chunked body in the same piece of data a pipelined request is parsed unrepaired.
@@ -80,7 +80,6 @@ class _LegacyProtocol(HttpToolsProtocol):
         self._between_messages = True
         self._request_head = b""
         self._head_understood = False
-        self._cut_off = False
         self._body_left: int | None = 0
         self._refused = False
         self._patience: asyncio.TimerHandle | None = None
@@ -329,24 +328,19 @@ class _LegacyProtocol(HttpToolsProtocol):
         cycle.message_event.set()
         if self.pipeline:
             cycle.keep_alive = False
-            status, answer = self._refusal(kind)
-            self.pipeline[0] = (cycle, _answering(answer, status))
+            self.pipeline[0] = (cycle, _answering(self._refusal(kind)))
         return bool(self.pipeline)
 
     def _refuse_cut_off(self) -> None:
-        """The client stopped in the middle; whose head was understood, is answered as any other."""
-        self._cut_off = self._head_understood
+        """The client stopped in the middle."""
         self._refuse("malformed", "cut off")
 
-    def _refusal(self, kind: str) -> tuple[int, Answer]:
-        """400 is only for what is no HTTP, in dialects whose errors have HTTP 200 for a status."""
-        answer = self.answer_unreadable(kind, *place_of(self._request_head or bytes(self._head)))
-        no_http = kind == "malformed" and not self._cut_off
-        return 400 if no_http and answer.status == 200 else answer.status, answer
+    def _refusal(self, kind: str) -> Answer:
+        return self.answer_unreadable(kind, *place_of(self._request_head or bytes(self._head)))
 
     def _write_refusal(self, kind: str) -> None:
-        status, answer = self._refusal(kind)
-        lines = [b"HTTP/1.1 %d %b" % (status, HTTPStatus(status).phrase.encode())]
+        answer = self._refusal(kind)
+        lines = [b"HTTP/1.1 %d %b" % (answer.status, HTTPStatus(answer.status).phrase.encode())]
         lines += [b"%b: %b" % header for header in answer.headers]
         lines += [b"connection: close", b"", answer.body]
         self.transport.write(b"\r\n".join(lines))
@@ -354,11 +348,11 @@ class _LegacyProtocol(HttpToolsProtocol):
             self.transport.write_eof()
 
 
-def _answering(answer: Answer, status: int) -> Any:
+def _answering(answer: Answer) -> Any:
     """An application that gives one answer to everything."""
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": status, "headers": answer.headers})
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
 
     return app

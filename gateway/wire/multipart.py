@@ -65,10 +65,13 @@ NO_FILES = FilePlan({})
 
 
 def boundary_of(content_type: bytes) -> bytes | None:
-    """The boundary of a multipart content type; ``None`` for any other, and for one without a boundary."""
+    """The boundary of a multipart content type; ``None`` for any other, and for one without a boundary.
+
+    The examples of RFC 1867, after which the first uploaders were written, have a comma before it.
+    """
     if content_type[:10].lower() != b"multipart/":
         return None
-    return _option(content_type, b"boundary") or None
+    return _option(content_type, b"boundary") or _option(content_type.replace(b",", b";", 1), b"boundary") or None
 
 
 def _option(header: bytes, name: bytes) -> bytes | None:

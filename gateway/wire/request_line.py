@@ -1,7 +1,9 @@
-"""Request lines that HTTP parsers refuse and real clients send (wire: messagio.md, A2).
+"""Heads of requests that HTTP parsers refuse and real clients send (wire: messagio.md, A2).
 
 The vendor's PHP sample puts a sender's name with spaces and raw UTF-8 into the address without escaping it. The line is
-rewritten as if the client had escaped those bytes; everything else is left for the HTTP parser to judge.
+rewritten as if the client had escaped those bytes. Headers that PHP's ``stream_context_create`` is given with a bare LF
+between them are sent like that, and so are heads that were written by hand; RFC 9112 (2.2) lets a server take one for a
+line's end, as nginx does. Everything else is left for the HTTP parser to judge.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 import re
 
 _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) +(\S.*?) (HTTP/\d\.\d\r?\n)", re.DOTALL)
+#: A line's end without its CR.
+_BARE_LF = re.compile(rb"(?<!\r)\n")
 #: As nearly all of them are, with nothing to repair.
 _PLAIN = re.compile(rb"(?:GET|POST) /[!-~]* HTTP/1\.[01]\r\n")
 #: The same of a head that may be cut off anywhere: method and what there is of an address.
@@ -29,12 +33,12 @@ _UPGRADE = re.compile(rb"(?<=\r\n)upgrade(?=:)", re.IGNORECASE)
 
 def is_plain(head: bytes) -> bool:
     """Whether a head is as nearly all of them are: a usual method, and nothing to repair."""
-    return _PLAIN.match(head) is not None and b"upgrade:" not in head.lower()
+    return _PLAIN.match(head) is not None and not _BARE_LF.search(head) and b"upgrade:" not in head.lower()
 
 
 def repair_head(head: bytes) -> bytes:
     """A request's head, up to and including its blank line, as an HTTP parser takes it."""
-    line, newline, rest = head.partition(b"\n")
+    line, newline, rest = _BARE_LF.sub(b"\r\n", head).partition(b"\n")
     if b"upgrade:" in rest.lower():
         rest = _UPGRADE.sub(b"x-ignored-upgrade", b"\r\n" + rest)[2:]
     return repair(line + newline) + rest
