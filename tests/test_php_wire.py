@@ -46,6 +46,21 @@ def test_bracket_arrays(query: bytes, tree: Any) -> None:
     assert read_fields(b"", FORM, query).tree(b"x") == tree
 
 
+@pytest.mark.parametrize(
+    ("written", "tree"),
+    [
+        (b'{"0":"a","2":"c"}', [b"a", None, b"c"]),
+        (b'{"1":{"0":"a","1":"b"}}', [None, [b"a", b"b"]]),
+        (b'{"0":"a","b":"c"}', {b"0": b"a", b"b": b"c"}),
+        (b'{"5000":"a"}', {b"5000": b"a"}),
+        (b"{}", {}),
+    ],
+)
+def test_a_list_with_gaps_as_json_encode_writes_it(written: bytes, tree: Any) -> None:
+    """After ``array_unique`` and its like; a PHP service reads it as the array that it was."""
+    assert read_fields(b"", b"application/json", b'{"x":%b}' % written).tree(b"x") == tree
+
+
 NAMES = st.text("abcdefgh_", min_size=1, max_size=8)
 TREES = st.recursive(
     st.text(max_size=12).filter(lambda text: "\0" not in text),
@@ -162,6 +177,7 @@ def test_more_text_never_takes_fewer_parts(text: str) -> None:
         ("375291234567", "375291234567"),
         (" 375291234567", "375291234567"),
         ("+375 (29) 123-45-67", "375291234567"),
+        ("375\u00a029\t1234567\r\n", "375291234567"),
         ("00375291234567", "375291234567"),
         ("00123456", None),
         ("0012345", None),

@@ -102,6 +102,27 @@ def test_sent_is_seen_once_before_the_end(told: Setup) -> None:
     assert result(call(told.address, "getViberDeliveryData", message_id=number))["error_code"] == 1
 
 
+def test_a_message_that_smsbat_says_nothing_more_of_is_sent(told: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A webhook may tell of nothing but ends, and a loop in use waits for SENT."""
+    sent = call(told.address, "sendQuickSMS", message="Hi", phone="999140000001").json
+    number = sent["sms_id"]
+    assert call(told.address, "checkSMS", sms_id=number).json == {
+        "sms_id": number,
+        "sent": 0,
+        "delivered": 0,
+        "status": "NEW",
+    }
+    monkeypatch.setattr("gateway.store.asking._SOON", 0)
+    checked = eventually(lambda: found if (found := _checked(told, number))["status"] == "SENT" else None) or {}
+    assert time.time() - 60 < checked["sent"] <= time.time() + 1
+    assert checked["delivered"] == 0
+
+
+def _checked(setup: Setup, number: int) -> dict[str, Any]:
+    found: dict[str, Any] = call(setup.address, "checkSMS", sms_id=number).json
+    return found
+
+
 def test_the_times_of_an_sms(told: Setup) -> None:
     text = call(told.address, "createSmsMessage", message="Hi", alphaname_id=1363).json["message_id"]
     number = call(told.address, "sendSms", message_id=text, phone="375290000077").json["sms_id"]

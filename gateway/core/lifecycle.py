@@ -101,12 +101,12 @@ class Stage(StrEnum):
 _STAGES = {Status.DELIVERED: Stage.DELIVERED, Status.SEEN: Stage.READ, **dict.fromkeys(FAILED, Stage.UNDELIVERED)}
 
 
-def stage(status: Status | None, ended: bool, told: bool) -> Stage:
+def stage(status: Status | None, ended: bool, told: bool, on_its_way: bool = False) -> Stage:
     """What to tell who asks; ``told``: somebody has asked since the message's end was known.
 
     Only then the end is told: before, the message is seen as sent once (wire: smsby.md, 4: a loop in use waits for
-    exactly that).
+    exactly that). ``on_its_way``: SMSBAT took it a while ago. A webhook may tell of nothing but ends.
     """
     if ended:
         return _STAGES.get(status or Status.REJECTED, Stage.UNDELIVERED) if told else Stage.SENT
-    return Stage.SENT if status is Status.SENDING else Stage.NEW
+    return Stage.SENT if status is Status.SENDING or (status is None and on_its_way) else Stage.NEW

@@ -155,8 +155,8 @@ class Receipt(NamedTuple):
 
 ACCEPTED = Receipt(Outcome.ACCEPTED)
 
-#: What people write into numbers, and a prefix that stands for the plus.
-_PUNCTUATION = re.compile(r"[ +\-.()\[\]{}]")
+#: What people write into numbers; a line's end is what PHP's ``file`` leaves behind each.
+_PUNCTUATION = re.compile(r"[\s+\-.()\[\]{}]")
 _PHONE = re.compile(r"[0-9]{7,15}")
 _WHOLE_FLOAT = re.compile(r"[0-9]{7,15}\.0")
 

@@ -156,7 +156,7 @@ class BulkStatusOperation:
     async def perform(self, exchange: Exchange) -> Answer:
         """Tell it. Raises ``Refusal`` and ``StoreUnavailable``."""
         bulk, mailer = str(exchange.input["bulk"]).strip().lower(), self._mailer
-        found = await with_deliveries(mailer.store, mailer.asking, account_of(exchange), bulk, now_ms())
+        found = await with_deliveries(mailer.store, mailer.asking, account_of(exchange), bulk, now_ms(), is_asked=True)
         if not found:
             raise Refusal("unknown")
         return await accept_many(exchange, {"mailings": found}, sum(each["count"] for each in found))

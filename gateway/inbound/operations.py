@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.clock import now_ms
 from gateway.inbound.app import Operation
 from gateway.inbound.asking import DeliveriesOperation, MarkReadOperation, RepliesOperation, StatusOperation
 from gateway.inbound.codes import ConfirmCodeOperation, SendCodeOperation
@@ -64,6 +65,7 @@ def bulk_details(mailings: MailingStore, asking: AskingStore) -> Details:
     async def details(callback: Callback) -> Mapping[str, Any]:
         if callback.facts.event != "bulk":
             return {}
-        return {"mailings": await with_deliveries(mailings, asking, callback.account, callback.facts.id)}
+        found = await with_deliveries(mailings, asking, callback.account, callback.facts.id, now_ms(), is_asked=False)
+        return {"mailings": found}
 
     return details

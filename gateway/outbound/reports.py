@@ -81,18 +81,25 @@ class Reports:
                 async with asyncio.timeout(LONGEST_PAUSE):
                     await self._early.wait()
             self._early.clear()
-            try:
-                applied = await self.store.apply_early(now_ms())
-                pause = PAUSE if applied.owed else min(LONGEST_PAUSE, pause * 2)
-                self.follow(applied)
-            except StoreUnavailable as error:
-                log.error("early reports can't be tried yet", error=str(error))
-                self._early.set()
-            await self._wait(pause)
+            in_vain = await self._try_early()
+            has_new = await self._wait(pause if in_vain else PAUSE)
+            pause = min(LONGEST_PAUSE, pause * 2) if in_vain and not has_new else PAUSE
 
-    async def _wait(self, seconds: float) -> None:
-        """A new early report is not kept waiting for the old ones of somebody else."""
+    async def _try_early(self) -> bool:
+        """Whether there are some, and nothing came of any of them."""
+        try:
+            applied = await self.store.apply_early(now_ms())
+        except StoreUnavailable as error:
+            log.error("early reports can't be tried yet", error=str(error))
+            self._early.set()
+            return True
+        self.follow(applied)
+        return bool(applied.early) and not applied.caught_up
+
+    async def _wait(self, seconds: float) -> bool:
+        """Whether new ones came meanwhile: those are not kept waiting for the old ones of somebody else."""
         known = self._arrivals
         until = time.monotonic() + seconds
         while time.monotonic() < until and self._arrivals == known:
             await asyncio.sleep(PAUSE)
+        return self._arrivals != known

@@ -18,6 +18,8 @@ from gateway.store.database import Database
 from gateway.store.tables import is_mailing, mailings, messages, records, replies
 
 _OUT = (State.SUBMITTED.value, State.UNPAIRED.value)
+#: Milliseconds after which a message that SMSBAT took is on its way, when nothing was told of it.
+_SOON = 5_000
 _COLUMNS = (
     messages.c.id,
     messages.c.number,
@@ -48,7 +50,7 @@ class AskingStore:
         if row is None:
             return None
         await self._asked([row], now)
-        return _told(row, row.asked_at is not None)
+        return _told(row, row.asked_at is not None, now)
 
     async def batch(
         self, account: str, number: int, channel: str, offset: int, limit: int | None, now: int
@@ -58,11 +60,11 @@ class AskingStore:
             return None
         rows = await self._database.read(self._batch, account, number, offset, limit)
         await self._asked(rows, now)
-        return [_told(row, row.asked_at is not None) for row in rows]
+        return [_told(row, row.asked_at is not None, now) for row in rows]
 
-    async def ended(self, account: str, number: int) -> list[Known]:
+    async def ended(self, account: str, number: int, now: int) -> list[Known]:
         """What became of the messages of a mailing, as it is, for who is told without asking."""
-        return [_told(row, True) for row in await self._database.read(self._batch, account, number, 0, None)]
+        return [_told(row, True, now) for row in await self._database.read(self._batch, account, number, 0, None)]
 
     async def replies(self, account: str, number: int) -> list[Known] | None:
         """Replies to a mailing or message that are not marked as read; ``None`` when there is no such thing."""
@@ -122,15 +124,16 @@ def _execute(statement: Executable, connection: Connection) -> None:
     connection.execute(statement)
 
 
-def _told(row: Row[Any], told: bool) -> Known:
+def _told(row: Row[Any], told: bool, now: int) -> Known:
     """A message in the words that dialect files use."""
-    shown = stage(Status(row.status) if row.status else None, row.final_at is not None, told)
+    on_its_way = row.state in _OUT and row.settled_at is not None and row.settled_at + _SOON <= now
+    shown = stage(Status(row.status) if row.status else None, row.final_at is not None, told, on_its_way)
     told_end = shown not in ("new", "sent")
     return {
         "number": row.number,
         "phone": row.digits or row.recipient,
         "stage": shown.value,
-        "sent_at": row.settled_at if row.state in _OUT and shown != "new" else None,
+        "sent_at": min(row.settled_at, row.final_at or now) if row.state in _OUT and shown != "new" else None,
         "delivered_at": row.final_at if shown in ("delivered", "read") else None,
         "changed_at": (row.status_at if told_end or not row.final_at else None) or row.settled_at or row.accepted_at,
     }

@@ -152,18 +152,18 @@ class MailingStore:
 
 
 async def with_deliveries(
-    store: MailingStore, asking: AskingStore, account: str, bulk: str, now: int | None = None
+    store: MailingStore, asking: AskingStore, account: str, bulk: str, now: int, is_asked: bool
 ) -> list[dict[str, Any]]:
-    """A bulk request's mailings with what became of each message: as it is, or as it is told who asks ``now``."""
+    """A bulk request's mailings with what became of each message: as it is, or as it is told who asks."""
     found = await store.of_bulk(account, bulk)
     for mailing in found:
         number = mailing["number"]
         if mailing["problem"]:
             mailing["deliveries"] = []
-        elif now is None:
-            mailing["deliveries"] = await asking.ended(account, number)
-        else:
+        elif is_asked:
             mailing["deliveries"] = await asking.batch(account, number, mailing["channel"], 0, None, now) or []
+        else:
+            mailing["deliveries"] = await asking.ended(account, number, now)
     return found
 
 

@@ -39,10 +39,14 @@ Targets = Mapping[tuple[str, str], CallbackTarget]
 
 @dataclass(slots=True)
 class Applied:
-    """What followed: the scripts that are owed something new, and how many reports wait for their receipts."""
+    """What followed: the scripts that are owed something new, and how many reports wait for their receipts.
+
+    ``caught_up``: some of those wait no longer.
+    """
 
     owed: set[Script] = field(default_factory=set)
     early: int = 0
+    caught_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ class ReportStore:
         if not ready:
             return Applied(early=waiting)
         applied = await self._database.writer.run(lambda connection: self._apply_early(connection, ready))
-        return Applied(applied.owed, waiting)
+        return Applied(applied.owed, waiting, caught_up=True)
 
     async def reply(self, reply: Reply, smsbat: str, account: str) -> Applied:
         """Write down what a subscriber wrote, once, tied to the message that it answers if there is one."""

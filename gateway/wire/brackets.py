@@ -33,7 +33,7 @@ class _Node(dict[bytes, Any]):
 def tree_of(name: bytes, pairs: Iterable[tuple[bytes, bytes]]) -> Any:
     """The array or object called ``name`` among the fields of a form; ``None`` when there is none.
 
-    Values are bytes. What has only numbers for keys is a list in which ``None`` stands for those that are not there.
+    Values are bytes.
     """
     root = _Node()
     for key, value in pairs:
@@ -60,10 +60,14 @@ def _is_number(key: bytes) -> bool:
 def _listed(node: Any) -> Any:
     if not isinstance(node, _Node):
         return node
-    inner = {key: _listed(value) for key, value in node.items()}
-    if not all(map(_is_number, inner)):
-        return inner
-    by_number = {int(key): value for key, value in inner.items()}
+    return as_list({key: _listed(value) for key, value in node.items()})
+
+
+def as_list(members: dict[bytes, Any]) -> list[Any] | dict[bytes, Any]:
+    """An array as PHP means it: what has only numbers for keys is a list in which ``None`` stands for gaps."""
+    if not members or not all(map(_is_number, members)):
+        return members
+    by_number = {int(key): value for key, value in members.items()}
     last = max(by_number)
     # Clients that leave out what is null leave gaps; a large number alone is none of a list.
-    return [by_number.get(i) for i in range(last + 1)] if last < len(inner) + _LARGEST_GAP else inner
+    return [by_number.get(i) for i in range(last + 1)] if last < len(members) + _LARGEST_GAP else members

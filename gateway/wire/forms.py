@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from gateway.wire.brackets import tree_of
+from gateway.wire.brackets import as_list, tree_of
 from gateway.wire.multipart import NO_FILES, File, FilePlan, Pairs, boundary_of, parse_multipart
 
 #: More fields than 10,000 phones and every parameter there is; a body of nothing but separators stops here.
@@ -192,11 +192,14 @@ def _nested(document: Mapping[str, Any]) -> dict[bytes, Any]:
 
 
 def _in_bytes(value: Any, depth: int = 1) -> Any:
-    """A tree of JSON as one of a form: its scalars as bytes; deeper than any client goes there is nothing."""
+    """A tree of JSON as one of a form: its scalars as bytes; deeper than any client goes there is nothing.
+
+    PHP writes a list with a gap, as ``array_unique`` leaves it, as an object.
+    """
     if depth > _DEEPEST or value is None:
         return None
     if isinstance(value, dict):
-        return {_scalar(name): _in_bytes(each, depth + 1) for name, each in value.items()}
+        return as_list({_scalar(name): _in_bytes(each, depth + 1) for name, each in value.items()})
     return [_in_bytes(each, depth + 1) for each in value] if isinstance(value, list) else _scalar(value)
 
 
