@@ -6,6 +6,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from gateway.console.operator import operator_app
 from gateway.errors import Refusal
@@ -34,6 +35,10 @@ _DAY = 86_400_000
 Load = Callable[[], Plan]
 
 
+def nobody() -> None:
+    """There are no other workers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Doors:
     """Where a gateway listens: bound sockets for legacy clients, plain and under TLS, and for the operator."""
@@ -55,7 +60,12 @@ class Doors:
 
 @contextlib.asynccontextmanager
 async def gateway(
-    plan: Plan, settings: Settings, doors: Doors, observer: Observer = log_exchange, load: Load | None = None
+    plan: Plan,
+    settings: Settings,
+    doors: Doors,
+    observer: Observer = log_exchange,
+    load: Load | None = None,
+    tell_others: Callable[[], None] = nobody,
 ) -> AsyncIterator[Switch]:
     """A gateway that serves while the block runs. Raises ``ConfigurationError`` when it can't start.
 
@@ -74,9 +84,18 @@ async def gateway(
         await switch.use(plan)
         if load is not None:
             run_beside(stack, switch.watch(settings.mappings))
-        await stack.enter_async_context(listening(operator_app(switch.condition, switch.reload), [doors.operator]))
+        operator = operator_app(switch.condition, partial(_reloaded, switch, tell_others))
+        await stack.enter_async_context(listening(operator, [doors.operator]))
         await _open(stack, doors, PictureApp(album, switch), switch)
         yield switch
+
+
+async def _reloaded(switch: Switch, tell_others: Callable[[], None]) -> str | None:
+    """The operator reaches one of the workers; the others need not load what is wrong."""
+    problem = await switch.reload()
+    if problem is None:
+        tell_others()
+    return problem
 
 
 async def _open(stack: contextlib.AsyncExitStack, doors: Doors, app: App, switch: Switch) -> None:

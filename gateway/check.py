@@ -20,7 +20,7 @@ _COLOURS = {"mapped": "green", "refused": "yellow", "ignored": "dim"}
 
 def run_check(directory: Path, public_url: str | None) -> bool:
     """Validate a folder and print what its dialects cover; false when something is wrong."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     try:
         plans, accounts = load_dialects([directory])
     except MappingError as error:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from gateway.app import Doors, gateway
 from gateway.inbound.hooks import HOOK_PATH
+from gateway.inbound.telling import log_exchange
 from gateway.listener import bind
 from gateway.logs import configure_logging
 from gateway.mapping.answers import Answer
@@ -35,19 +36,28 @@ def run_demo(mappings: Path, database: str, media: str, port: int, operator_port
     configure_logging("console", "warning")
     own_accounts = {mappings / "accounts.yaml"}
     files = [*sorted({*mappings.glob("*.yaml")} - own_accounts), mappings / "demo" / "accounts.yaml"]
-    plan = _towards(load(files), sandbox_port)
+
+    def loaded() -> Plan:
+        return _towards(load(files), sandbox_port)
+
+    plan = loaded()
     commentary = Commentary()
     hook = f"http://127.0.0.1:{port}{HOOK_PATH}{next(iter(plan.accounts.hooks))}"
     sandbox = Sandbox(SandboxOptions(hook=hook), commentary.smsbat_got, commentary.partner_told)
     legacy, operator, smsbat = (f"127.0.0.1:{each}" for each in (port, operator_port, sandbox_port))
     settings = Settings(
-        database=database, media=media, listen=legacy, operator_listen=operator, public_url=f"http://{legacy}"
+        mappings=mappings,
+        database=database,
+        media=media,
+        listen=legacy,
+        operator_listen=operator,
+        public_url=f"http://{legacy}",
     )
     doors, bound = Doors.of(settings), bind(smsbat)
 
     async def program(stop: asyncio.Event) -> None:
-        async with serving(sandbox, bound), gateway(plan, settings, doors, commentary.answered):
-            commentary.welcome(port, sandbox_port)
+        async with serving(sandbox, bound), gateway(plan, settings, doors, commentary.answered, loaded):
+            commentary.welcome(port, operator_port, sandbox_port)
             await stop.wait()
             commentary.bye()
 
@@ -73,15 +83,16 @@ class Commentary:
     """A line for what came in, what SMSBAT got and what went back."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False)
+        self._console = Console(highlight=False, emoji=False)
         self._got: dict[str, Mapping[str, Any]] = {}
         self._unsent: set[str] = set()
 
-    def welcome(self, port: int, sandbox_port: int) -> None:
+    def welcome(self, port: int, operator_port: int, sandbox_port: int) -> None:
         """What there is and what to paste."""
         self._console.print(
             f"The gateway answers Messagio clients on http://127.0.0.1:{port}/, the sandbox SMSBAT is on"
-            f" http://127.0.0.1:{sandbox_port}.\nPaste this into another terminal (Ctrl-C here stops everything):\n"
+            f" http://127.0.0.1:{sandbox_port},\nfigures for Prometheus on http://127.0.0.1:{operator_port}/metrics."
+            "\nPaste this into another terminal (Ctrl-C here stops everything):\n"
         )
         self._console.print(f"  curl -d '{EXAMPLE}' http://127.0.0.1:{port}/\n", style="bold", soft_wrap=True)
         self._console.print(f"What SMSBAT was sent: curl http://127.0.0.1:{sandbox_port}/sandbox/messages\n")
@@ -96,6 +107,8 @@ class Commentary:
 
     def answered(self, exchange: Exchange, answer: Answer) -> None:
         """Called by the gateway for each request that it answered."""
+        # For its figures: the line of the log is below the demo's level.
+        log_exchange(exchange, answer)
         self._line("came in      ", _summary(exchange), "bold")
         for message in exchange.messages[:SHOWN_MESSAGES]:
             item = self._got.pop(message.id, None)

@@ -44,6 +44,9 @@ CALLS = Counter(
 CALL_SECONDS = Histogram("gateway_smsbat_call_seconds", "How long they took.", ["smsbat"], buckets=_QUICK)
 CALL_MESSAGES = Histogram("gateway_smsbat_call_messages", "Messages in a call.", ["smsbat"], buckets=_COUNTS)
 BREAKER = Gauge("gateway_smsbat_breaker_open", "1 while calls are held back.", ["smsbat"], multiprocess_mode="livemax")
+DENIED = Gauge(
+    "gateway_smsbat_credential_refused", "1 while SMSBAT refuses the login.", ["smsbat"], multiprocess_mode="livemax"
+)
 BUDGET = Gauge("gateway_smsbat_budget_calls", "Calls that may go out at once.", ["smsbat"], multiprocess_mode="livesum")
 READS = Counter("gateway_smsbat_reads", "Status reads, by HTTP status or what went wrong.", ["smsbat", "outcome"])
 REPORTS = Counter("gateway_reports", "Facts about messages that SMSBAT told.", ["smsbat", "status"])

@@ -79,5 +79,5 @@ def _moment(milliseconds: int) -> str:
 
 
 def _print(what: Table | str) -> None:
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(width=_WIDTH, highlight=False)).print(what)
+    console = Console(highlight=False, emoji=False)
+    (console if console.is_terminal else Console(width=_WIDTH, highlight=False, emoji=False)).print(what)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from functools import partial
 
 import structlog
 
-from gateway.app import Doors, gateway
+from gateway.app import Doors, gateway, nobody
 from gateway.logs import configure_logging
 from gateway.mapping.loader import Plan, gets_pictures, load
 from gateway.process import run_until_stopped
@@ -39,8 +40,12 @@ def run_gateway(settings: Settings) -> None:
 def _serve(plan: Plan, settings: Settings, doors: Doors, parents_end: int | None = None) -> None:
     log = structlog.get_logger("gateway.serve")
 
+    # The parent passes it on to all workers, this one included.
+    tell_others = nobody if parents_end is None else partial(os.kill, os.getppid(), signal.SIGHUP)
+
     async def program(stop: asyncio.Event) -> None:
-        async with gateway(plan, settings, doors, load=partial(load, [settings.mappings])) as switch:
+        loading = partial(load, [settings.mappings])
+        async with gateway(plan, settings, doors, load=loading, tell_others=tell_others) as switch:
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, switch.reload_wanted.set)
             listens = {"listen": settings.listen, "tls": settings.tls_listen, "operator": settings.operator_listen}
             log.info("serving", **listens, dialects=[*plan.dialects])

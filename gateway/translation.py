@@ -81,7 +81,7 @@ class Translation:
     @property
     def condition(self) -> Mapping[str, Any]:
         """What there is to say of it."""
-        smsbat = {name: "no answer" if sender.is_held_back else "ok" for name, sender in self.senders.items()}
+        smsbat = {name: sender.condition for name, sender in self.senders.items()}
         return {"store": "ok" if self.is_ready else "not written to for a while", "smsbat": smsbat}
 
 

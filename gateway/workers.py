@@ -37,6 +37,8 @@ class Workers:
 
     def watch(self) -> None:
         """Start workers again that end by themselves, until the process is told to stop; then wait for all of them."""
+        # It serves nothing: what is told of all that live would be told of it too.
+        forget_process(os.getpid())
         for number in _STOPS:
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._pass_on)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -15,6 +16,8 @@ from gateway.sandbox.behaviour import NUMBERS
 from tests.support.process import COMMAND, command, gateway_process
 from tests.support.raw import OK, exchange, get, signed
 from tests.support.servers import MAPPINGS, accounts, eventually, free_address, running_sandbox, write_mappings
+from tests.test_operator import figures
+from tests.test_reload import reload
 
 ROOT = MAPPINGS.parent
 
@@ -81,6 +84,7 @@ def test_the_demo_as_a_newcomer_sees_it(tmp_path: Path) -> None:
     """Start it, paste the line it prints, read what it says, press Ctrl-C."""
     ports = [free_address().rpartition(":")[2] for _ in range(3)]
     options = ["--port", ports[0], "--operator-port", ports[1], "--sandbox-port", ports[2]]
+    options += ["--mappings", str(shutil.copytree(MAPPINGS, tmp_path / "mappings"))]
     log = (tmp_path / "out").open("w+")
     demo = subprocess.Popen(
         [*COMMAND, "demo", *options, "--database", f"sqlite:///{tmp_path / 'demo.db'}"],
@@ -100,6 +104,12 @@ def test_the_demo_as_a_newcomer_sees_it(tmp_path: Path) -> None:
         said = eventually(lambda: text if "went back" in (text := (tmp_path / "out").read_text()) else "")
         assert "messagio, account demo: sms to 79041231231" in said
         assert '"to":"79041231231","type":"sms","text":"hello"' in said
+        assert f"http://127.0.0.1:{ports[1]}/metrics" in said
+        accepted = 'gateway_requests_total{dialect="messagio",endpoint="/",outcome="accepted"}'
+        assert figures(f"127.0.0.1:{ports[1]}")[accepted] == 1
+        (tmp_path / "mappings" / "messagio.yaml").write_text("kind: dialect\nbogus: 1\n")
+        status, problem = reload(f"127.0.0.1:{ports[1]}")
+        assert (status, "bogus" in problem) == (422, True)
         demo.send_signal(signal.SIGINT)
         assert demo.wait(20) == 0
         assert "Traceback" not in (tmp_path / "out").read_text()

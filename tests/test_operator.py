@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -34,6 +35,12 @@ def figures(operator: Address) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
+def told(log: Path, event: str) -> list[dict[str, Any]]:
+    """The lines of a log about something."""
+    lines = (json.loads(line) for line in log.read_text().splitlines() if line.startswith("{"))
+    return [line for line in lines if line["event"] == event]
+
+
 def test_figures_and_readiness(tmp_path: Path) -> None:
     smsbat = free_address()
     mappings = write_mappings(tmp_path / "mappings", accounts(f"http://{smsbat}", wait=0.3))
@@ -60,6 +67,10 @@ def test_figures_and_readiness(tmp_path: Path) -> None:
         assert condition == {"status": "ready", "store": "ok", "smsbat": {"main": "no answer"}}
         eventually(lambda: figures(process.operator)['gateway_smsbat_breaker_open{smsbat="main"}'] == 1)
         eventually(lambda: figures(process.operator)['gateway_queue_messages{smsbat="main"}'] == 6)
+        # Those that are tried again count as the others do.
+        eventually(lambda: figures(process.operator)['gateway_queue_oldest_seconds{smsbat="main"}'] > 2)
+        (line,) = told(tmp_path / "log", "smsbat does not answer; accepted messages wait")
+        assert (line["smsbat"], line["answer"], line["level"]) == ("main", "ConnectionRefusedError", "warning")
         text = fetch(process.operator, "/metrics")[1]
         assert not re.search(r"38050123|4Ab2ln4FEa32|sandbox-key", text)
 
@@ -69,6 +80,23 @@ def _when_away(operator: Address) -> dict[str, Any] | None:
     assert status == 200
     condition: dict[str, Any] = json.loads(body)
     return condition if condition["smsbat"]["main"] != "ok" else None
+
+
+def test_a_refused_login_is_told_once_and_shown_until_it_is_taken(tmp_path: Path) -> None:
+    with running_sandbox() as sandbox:
+        mappings = write_mappings(tmp_path / "mappings", accounts(sandbox.url))
+        with gateway_process(mappings, tmp_path / "gateway.db", free_address(), tmp_path / "log") as process:
+            shown = 'gateway_smsbat_credential_refused{smsbat="main"}'
+            for _ in range(3):
+                assert exchange(process.address, get(signed(phone="999110000001", txt="hi"))).code == -4
+            assert json.loads(fetch(process.operator, "/readyz")[1])["smsbat"] == {"main": "credential refused"}
+            eventually(lambda: figures(process.operator).get(shown) == 1)
+            assert exchange(process.address, get(signed(phone="380501234567", txt="hi"))).code == 0
+            assert json.loads(fetch(process.operator, "/readyz")[1])["smsbat"] == {"main": "ok"}
+            eventually(lambda: figures(process.operator)[shown] == 0)
+        (line,) = told(tmp_path / "log", "smsbat refuses the credential; accepted messages wait")
+        assert (line["answer"], line["level"]) == ("401", "error")
+        assert len(told(tmp_path / "log", "smsbat takes calls again")) == 1
 
 
 def test_workers_count_together(tmp_path: Path) -> None:
@@ -82,6 +110,7 @@ def test_workers_count_together(tmp_path: Path) -> None:
             # Whoever is asked has its own figures up to date, and those of the others to the last second.
             eventually(lambda: {figures(process.operator)[accepted] for _ in range(6)} == {20})
             eventually(lambda: figures(process.operator)["gateway_nodes"] == 2)
+            assert figures(process.operator)["gateway_plan_loaded_seconds"] > time.time() - 60
 
 
 def test_a_node_without_its_database_is_not_ready(tmp_path: Path) -> None:

@@ -22,6 +22,13 @@ RELOADS = int(os.environ.get("GATEWAY_TEST_RELOADS", "10"))
 VARIANTS = {"OK": "viber_promo", "GOOD": "viber_trans"}
 
 
+def reload(operator: Address) -> tuple[int, str]:
+    with Connection(operator) as connection:
+        connection.write(b"POST /reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        answer = connection.read()
+    return answer.status, answer.text
+
+
 @dataclass
 class Reloading:
     """A gateway process whose mapping files are changed."""
@@ -44,11 +51,7 @@ class Reloading:
         (self.folder / "mappings" / "messagio.yaml").write_text("kind: dialect\ndialekt: messagio\n")
 
     def reload(self) -> tuple[int, str]:
-        connection = Connection(self.process.operator)
-        with connection:
-            connection.write(b"POST /reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
-            answer = connection.read()
-        return answer.status, answer.text
+        return reload(self.process.operator)
 
     def send(self, phone: str) -> str:
         raw = get(signed(phone=phone, txt="hi", sending_method="viber"))
@@ -91,6 +94,27 @@ def test_reloads_under_load_half_of_them_broken(tmp_path: Path) -> None:
         assert {phone: VARIANTS[word] for phone, word in answers.items()} == sent
         assert gateway.sandbox.summary()["doubles"] == 0
         assert figures(gateway.process.operator)["gateway_plan_failures_total"] == RELOADS // 2
+
+
+def test_every_worker_reloads_whichever_is_asked(tmp_path: Path) -> None:
+    """A secret in a file of its own changes without the folder of mapping files: nobody notices by themselves."""
+    secret = tmp_path / "secret"
+    secret.write_text("before")
+    with running_sandbox() as sandbox:
+        content = accounts(sandbox.url)
+        content["accounts"]["demo"]["logins"]["messagio"]["secrets"] = [f"file:{secret}"]
+        mappings, many = write_mappings(tmp_path / "mappings", content), {"GATEWAY_WORKERS": "3"}
+        with gateway_process(mappings, tmp_path / "gateway.db", free_address(), tmp_path / "log", many) as process:
+
+            def codes(word: str) -> set[int]:
+                raw = get(signed(word, phone="380501234567", txt="hi"))
+                return {exchange(process.address, raw).code for _ in range(24)}
+
+            assert codes("before") == {0}
+            secret.write_text("behind")
+            assert reload(process.operator) == (200, '{"status":"loaded"}')
+            eventually(lambda: codes("behind") == {0})
+            assert codes("before") == {-2}
 
 
 def _keep_sending(address: Address, client: int, stop: threading.Event, answers: dict[str, str]) -> None:

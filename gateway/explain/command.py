@@ -33,7 +33,7 @@ def run_explain(given: str, mappings: Path, as_json: bool) -> bool:
     if as_json:
         sys.stdout.write(orjson.dumps(asdict(told), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
-        render(told, Console() if sys.stdout.isatty() else Console(width=WIDTH))
+        render(told, Console(emoji=False) if sys.stdout.isatty() else Console(width=WIDTH, emoji=False))
     return told.refusal is None
 
 

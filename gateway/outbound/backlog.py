@@ -37,8 +37,8 @@ class Backlog:
 
     @property
     def oldest_due(self) -> int | None:
-        """When the first of those that wait was due, in milliseconds since the epoch."""
-        return self._waiting[0].message.due_at if self._waiting else None
+        """When the one was due that came first of those in memory, in milliseconds since the epoch."""
+        return next((pending.message.due_at for pending in self._known.values()), None)
 
     @property
     def full(self) -> bool:

@@ -12,7 +12,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from gateway.mapping.accounts import SmsbatLogin
-from gateway.outbound.web import KEEPALIVE, PLAIN, answered, retry_after
+from gateway.outbound.web import KEEPALIVE, PLAIN, answered, reason_of, retry_after
 
 #: Seconds to get a connection; SMSBAT answers from nearby or not at all.
 CONNECT_TIMEOUT = 5.0
@@ -73,7 +73,7 @@ class SmsbatClient:
                     await response.aread()
         except (httpx.HTTPError, aiohttp.ClientError, TimeoutError) as error:
             # The transport calls every lost connection a connect error; only its cause tells whether bytes went out.
-            return NoAnswer(not isinstance(error.__cause__, _NOT_WRITTEN), type(error).__name__)
+            return NoAnswer(not isinstance(error.__cause__, _NOT_WRITTEN), reason_of(error))
         return Answered(response.status_code, response.content, retry_after(response.headers))
 
     async def aclose(self) -> None:

@@ -21,10 +21,11 @@ from gateway.errors import StoreUnavailable
 from gateway.logs import IDS_TOLD
 from gateway.mapping.accounts import Account, SmsbatLogin
 from gateway.mapping.upstream import UpstreamPlan
-from gateway.metrics import BREAKER, BUDGET, OLDEST, QUEUED, count_call
+from gateway.metrics import BUDGET, OLDEST, QUEUED, count_call
 from gateway.outbound.alarm import Alarm
 from gateway.outbound.backlog import Backlog
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
+from gateway.outbound.condition import Condition, Conditions
 from gateway.outbound.deadlines import Deadlines
 from gateway.outbound.judgement import Judgement, judge, out_of_time
 from gateway.outbound.pace import Pace
@@ -77,6 +78,7 @@ class Sender:
         self._deadlines = Deadlines()
         self._tasks: set[asyncio.Task[None]] = set()
         self._times_denied = 0
+        self._conditions = Conditions(login.name)
         self._changed = asyncio.Event()
         self._wake = Alarm(self._changed.set)
         self._held_due = Alarm(self._held_are_due)
@@ -286,6 +288,7 @@ class Sender:
         self._follow(judgement, probe)
         self._changed.set()
         answer, seconds = result.status if isinstance(result, Answered) else result.reason, time.monotonic() - started
+        self._conditions.learn(judgement, self._pace.is_held_back, str(answer))
         count_call(self.name, str(answer), len(batch), seconds)
         tracing.call(self.name, (pending.message for pending in batch), str(answer), started)
         ms = round(seconds * 1000, 1)
@@ -297,13 +300,13 @@ class Sender:
         oldest = self._backlog.oldest_due
         QUEUED.labels(self.name).set(self._backlog.held)
         OLDEST.labels(self.name).set(max(0, now_ms() - oldest) / 1000 if oldest else 0)
-        BREAKER.labels(self.name).set(self._pace.is_held_back)
+        self._conditions.tell()
         BUDGET.labels(self.name).set(self._pace.budget(time.monotonic()))
 
     @property
-    def is_held_back(self) -> bool:
-        """Whether SMSBAT did not answer lately."""
-        return self._pace.is_held_back
+    def condition(self) -> Condition:
+        """How it stands with SMSBAT."""
+        return self._conditions.now
 
     async def _submitted(self, batch: list[Pending]) -> tuple[Answered | NoAnswer, Judgement]:
         """Make the call and judge its end. A fault of ours must not lose the batch: it counts as an unknown outcome."""
@@ -329,7 +332,6 @@ class Sender:
         """Grows for a message that fails alone, and for a credential that is refused; a batch was halved instead."""
         if judgement.denied:
             self._times_denied += 1
-            log.error("smsbat refuses the credential; accepted messages wait", smsbat=self.name)
             return self._backoff(self._times_denied)
         self._times_denied = 0
         alone = len(judgement.later) == 1

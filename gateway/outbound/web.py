@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ KEEPALIVE = 15.0
 #: Headers of every request: who asks, and that the answer is not to be packed.
 PLAIN = {"Accept-Encoding": "identity", "User-Agent": "smsbat-gateway"}
 _DRAIN_TIMEOUT = 2.0
+#: Errors around an error that are looked at.
+_DEEPEST = 10
 _EXTENSIONS = {"timeout": httpx.Timeout(REQUEST_TIMEOUT, connect=CONNECT_TIMEOUT).as_dict()}
 
 
@@ -66,7 +68,7 @@ class WebClient:
         except TimeoutError:
             return NoWebAnswer("timeout")
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
-            return NoWebAnswer(_reason(error))
+            return NoWebAnswer(reason_of(error))
 
     async def _answer(
         self, method: str, url: httpx.URL, private: bool, headers: Mapping[str, str], content: bytes | None
@@ -135,15 +137,25 @@ def _guarded_socket(address: Any, private: bool) -> socket.socket:
     return socket.socket(family, kind, protocol)
 
 
-def _reason(error: BaseException | None) -> str:
-    """The kind of the innermost error: the words of all of them may quote the address, which may hold a secret."""
-    names: list[str] = []
-    while error is not None and len(names) < 10:
-        if isinstance(error, AddressRefused):
-            return "address refused"
-        names.append(type(error).__name__)
+def reason_of(error: BaseException) -> str:
+    """The kind of what went wrong: the words of all of these errors may quote the address, which may hold a secret.
+
+    The libraries put their own errors around the system's, and call every lost connection a connect error.
+    """
+    kinds = [type(each) for each in _chain(error)]
+    if AddressRefused in kinds:
+        return "address refused"
+    of_the_system = [kind for kind in kinds if issubclass(kind, OSError) and kind not in (OSError, TimeoutError)]
+    return (of_the_system or kinds[:1])[-1].__name__
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """From the outermost to the innermost."""
+    for _ in range(_DEEPEST):
+        if error is None:
+            return
+        yield error
         error = error.__cause__ or getattr(error, "os_error", None) or error.__context__
-    return names[0]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
