@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from sqlalchemy import ColumnElement, Engine, delete
+from sqlalchemy import ColumnElement, Engine, delete, update
 
 from gateway.core.budget import CallBudget
 from gateway.errors import StoreUnavailable
 from gateway.settings import Address
 from gateway.store import nodes, tables
 from gateway.store.database import Database, opened
+from gateway.store.engine import open_engine
 from gateway.store.messages import MessageStore
 from gateway.store.nodes import BELIEVED, Node
 from tests.support.load import Books, numbers, run_load
+from tests.support.postgres import new_database
 from tests.support.process import GatewayProcess, gateway_process
 from tests.support.raw import exchange, get, signed
 from tests.support.servers import (
@@ -30,6 +34,9 @@ from tests.support.servers import (
     write_mappings,
 )
 from tests.support.stores import NOW, message
+
+#: Nobody has said anything for long.
+_SILENT = update(tables.nodes).values(until=0)
 
 
 def is_node(node: str) -> ColumnElement[bool]:
@@ -131,6 +138,70 @@ def test_a_node_that_was_silent_does_not_believe_itself(engine: Engine, monkeypa
         assert node.is_sure
 
     _run(engine, scenario)
+
+
+def test_a_node_that_is_silent_is_struck_off_by_who_was_heard_all_that_time(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = _clock(monkeypatch)
+
+    async def scenario(database: Database) -> None:
+        first, second = await _joined(database), await _joined(database)
+        for _ in range(int(BELIEVED)):
+            clock.now += 1000
+            assert await first.beat()
+        assert first.alive == {first.id, second.id}
+        clock.now += 1000
+        await first.beat()
+        assert first.alive == {first.id}
+        assert not await second.beat()
+
+    _run(engine, scenario)
+
+
+def test_when_the_database_was_away_nobody_was_silent(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have messages that SMSBAT answered meanwhile: taken over, those would be sent again."""
+    clock = _clock(monkeypatch)
+
+    async def scenario(database: Database) -> None:
+        first, second = await _joined(database), await _joined(database)
+        clock.now += 20_000
+        assert await first.beat()
+        newcomer = await _joined(database)
+        clock.now += 1000
+        assert await newcomer.beat()
+        assert await second.beat()
+        assert first.alive | {newcomer.id} == newcomer.alive == second.alive == {first.id, second.id, newcomer.id}
+
+    _run(engine, scenario)
+
+
+@dataclass
+class _Clock:
+    now: int
+
+
+def _clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+    """The clock that all nodes have, set by hand."""
+    clock = _Clock(NOW)
+    monkeypatch.setattr(nodes, "_now", lambda _connection: clock.now)
+    return clock
+
+
+def test_beats_at_the_same_moment_do_not_lock_each_other_out() -> None:
+    """Each would strike off who is late, and all of them are."""
+    url = new_database()
+    engines = [open_engine(url) for _ in range(3)]
+
+    async def scenario() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            databases = [await stack.enter_async_context(opened(engine)) for engine in engines]
+            joined = [await _joined(database) for database in databases]
+            for _ in range(20):
+                await databases[0].writer.run(lambda connection: connection.execute(_SILENT))
+                assert all(await asyncio.gather(*(node.beat() for node in joined)))
+
+    asyncio.run(scenario())
 
 
 def test_a_node_that_was_counted_as_dead_learns_of_it(engine: Engine) -> None:

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection, delete, insert, select, text, update
 
@@ -23,6 +23,8 @@ from gateway.store.turns import one_at_a_time
 
 #: Seconds between words of a node, for which it is believed, and after which it does not believe itself any more.
 BEAT, BELIEVED, SURE = 1.0, 10.0, 7.0
+#: Milliseconds without a word of its own, after which a node can't tell whether others were silent or nobody was heard.
+_GAP = 3_000
 
 
 class Share(Protocol):
@@ -48,6 +50,17 @@ class Alone:
 ALONE = Alone()
 
 
+class _Heard(NamedTuple):
+    """A word of a node that the database has: who is there, when that was, and since when there was no gap.
+
+    In milliseconds by the clock that all nodes have.
+    """
+
+    alive: frozenset[str]
+    at: int
+    since: int
+
+
 class Node:
     """One gateway process on its database. Methods raise ``StoreUnavailable``. Use from one event loop."""
 
@@ -55,7 +68,7 @@ class Node:
         self._database = database
         self._said_at = 0.0
         self._id = ""
-        self._alive: frozenset[str] = frozenset()
+        self._heard = _Heard(frozenset(), 0, 0)
 
     @property
     def id(self) -> str:
@@ -65,7 +78,7 @@ class Node:
     @property
     def alive(self) -> frozenset[str]:
         """Every node that is there, this one included."""
-        return self._alive
+        return self._heard.alive
 
     @property
     def is_sure(self) -> bool:
@@ -76,7 +89,7 @@ class Node:
         """Be there, under a new name: of an old one others may have taken over everything."""
         old, self._id = self._id, str(uuid.uuid4())
         said_at = _seconds()
-        self._alive = await self._database.writer.run(lambda connection: self._enter(connection, old))
+        self._heard = await self._database.writer.run(lambda connection: self._enter(connection, old))
         self._said_at = said_at
 
     async def beat(self) -> bool:
@@ -85,10 +98,10 @@ class Node:
         Nobody takes over what is of a node that is on record: whoever still is, may go on however long it was silent.
         """
         said_at = _seconds()
-        alive = await self._database.writer.run(self._beat)
-        if self._id not in alive:
+        heard = await self._database.writer.run(self._beat)
+        if self._id not in heard.alive:
             return False
-        self._alive, self._said_at = alive, said_at
+        self._heard, self._said_at = heard, said_at
         return True
 
     async def leave(self) -> None:
@@ -101,23 +114,30 @@ class Node:
         """Which of these works are this node's: those that it has already, and those that no other one has."""
         return await self._database.writer.run(lambda connection: self._hold(connection, names))
 
-    def _enter(self, connection: Connection, old: str) -> frozenset[str]:
+    def _enter(self, connection: Connection, old: str) -> _Heard:
+        one_at_a_time(connection, "nodes")
         connection.execute(delete(nodes).where(nodes.c.id == old))
         until = _now(connection) + int(BELIEVED * 1000)
         here = {"id": self._id, "host": _HOST, "process": _process(os.getpid()), "until": until}
         connection.execute(insert(nodes).values(**here))
         return self._beat(connection)
 
-    def _beat(self, connection: Connection) -> frozenset[str]:
-        """Those who are on record; who was silent for too long is struck off."""
+    def _beat(self, connection: Connection) -> _Heard:
+        """Those who are on record; who was silent for too long is struck off, by who was heard all that time.
+
+        When the database itself was away, nobody was heard: all are there, with what they had.
+        """
+        # Who was silent may speak at this moment.
+        one_at_a_time(connection, "nodes")
         now = _now(connection)
+        since = now if now - self._heard.at > _GAP else self._heard.since
         connection.execute(update(nodes).where(nodes.c.id == self._id).values(until=now + int(BELIEVED * 1000)))
         rows = connection.execute(select(nodes)).all()
-        on_file = connection.dialect.name == "sqlite"
-        dead = [row.id for row in rows if row.until < now or _has_ended(row.host, row.process, on_file)]
+        may_judge, on_file = now - since >= BELIEVED * 1000, connection.dialect.name == "sqlite"
+        dead = [row.id for row in rows if (may_judge and row.until < now) or _has_ended(row.host, row.process, on_file)]
         if dead:
             connection.execute(delete(nodes).where(nodes.c.id.in_(dead)))
-        return frozenset(row.id for row in rows) - frozenset(dead)
+        return _Heard(frozenset(row.id for row in rows) - frozenset(dead), now, since)
 
     def _hold(self, connection: Connection, names: Collection[str]) -> frozenset[str]:
         one_at_a_time(connection, "leases")
