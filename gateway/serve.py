@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from functools import partial
 
 import structlog
 
 from gateway.app import Doors, gateway, nobody
+from gateway.errors import ConfigurationError
 from gateway.logs import configure_logging
 from gateway.mapping.loader import Plan, gets_pictures, load
 from gateway.process import run_until_stopped
@@ -37,14 +39,16 @@ def run_gateway(settings: Settings) -> None:
     Workers(settings.workers, partial(_serve, plan, settings, doors)).watch()
 
 
-def _serve(plan: Plan, settings: Settings, doors: Doors, parents_end: int | None = None) -> None:
+def _serve(plan: Plan, settings: Settings, doors: Doors, parents_end: int | None = None, again: bool = False) -> None:
     log = structlog.get_logger("gateway.serve")
+    loading = partial(load, [settings.mappings])
+    if again:
+        plan = _newest(plan, loading)
 
     # The parent passes it on to all workers, this one included.
     tell_others = nobody if parents_end is None else partial(os.kill, os.getppid(), signal.SIGHUP)
 
     async def program(stop: asyncio.Event) -> None:
-        loading = partial(load, [settings.mappings])
         async with gateway(plan, settings, doors, load=loading, tell_others=tell_others) as switch:
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, switch.reload_wanted.set)
             listens = {"listen": settings.listen, "tls": settings.tls_listen, "operator": settings.operator_listen}
@@ -53,3 +57,13 @@ def _serve(plan: Plan, settings: Settings, doors: Doors, parents_end: int | None
             log.info("stopping")
 
     run_until_stopped(program, parents_end)
+
+
+def _newest(plan: Plan, loading: Callable[[], Plan]) -> Plan:
+    """The plan of the files as they are: those that the parent loaded may have changed since, secrets too."""
+    try:
+        return loading()
+    except ConfigurationError as error:
+        log = structlog.get_logger("gateway.serve")
+        log.error("the mapping files are wrong, and those of the start are used", problems=str(error))
+        return plan

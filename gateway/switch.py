@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from gateway.clock import now_ms
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, StoreUnavailable
 from gateway.inbound.body import Receive, Send
 from gateway.mapping.loader import Plan
 from gateway.metrics import PLAN_FAILURES
@@ -49,13 +49,17 @@ class _Serving:
             if self._idle is not None and not self._requests:
                 self._idle.set()
 
-    async def retire(self) -> None:
-        """End behind the last request."""
+    async def retire(self, stopping: asyncio.Event) -> None:
+        """End behind the last request and call; of calls only what can be waited for when the process stops."""
         if self._requests:
             self._idle = asyncio.Event()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_REQUESTS):
                     await self._idle.wait()
+        last = [asyncio.create_task(work) for work in (self.translation.finish(), stopping.wait())]
+        await asyncio.wait(last, return_when=asyncio.FIRST_COMPLETED)
+        for task in last:
+            task.cancel()
         await self._stack.aclose()
 
 
@@ -70,6 +74,8 @@ class Switch:
         self._loaded_at = 0
         self._problem: str | None = None
         self._turn = asyncio.Lock()
+        self._stopping = asyncio.Event()
+        self._to_repeat = False
         self.reload_wanted = asyncio.Event()
 
     async def use(self, plan: Plan) -> None:
@@ -83,14 +89,15 @@ class Switch:
         old, self._serving = self._serving, _Serving(translation, stack)
         self._loaded_at, self._problem = now_ms(), None
         if old is not None:
-            task = asyncio.create_task(old.retire())
+            task = asyncio.create_task(old.retire(self._stopping))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
 
     async def stop(self) -> None:
         """End behind the last requests."""
+        self._stopping.set()
         if self._serving is not None:
-            await self._serving.retire()
+            await self._serving.retire(self._stopping)
         await asyncio.gather(*self._retiring, return_exceptions=True)
 
     @property
@@ -113,17 +120,31 @@ class Switch:
         return translation.is_ready, {**translation.condition, **told}
 
     async def reload(self) -> str | None:
-        """Load the files again and use them; returns what is wrong with them, and goes on with the old ones then."""
+        """Load the files again and use them; returns what is wrong, and goes on with the old ones then.
+
+        It is tried again by itself when it was the database that did not let it.
+        """
         async with self._turn:
+            self._to_repeat = False
             try:
                 await self.use(await asyncio.to_thread(self._load))
             except ConfigurationError as error:
-                self._problem = str(error)
-                PLAN_FAILURES.inc()
                 log.error("the mapping files are wrong, and nothing has changed", problems=str(error))
-                return self._problem
+                return self._failed(str(error))
+            except StoreUnavailable as error:
+                self._to_repeat = True
+                log.error("the mapping files can't be used yet", error=str(error))
+                return self._failed(f"the mapping files can't be used yet: {error}")
+            except Exception as error:
+                log.exception("the mapping files could not be used")
+                return self._failed(f"the mapping files could not be used: {type(error).__name__}")
             log.info("mapping files loaded anew", dialects=[*self.plan.dialects])
             return None
+
+    def _failed(self, problem: str) -> str:
+        self._problem = problem
+        PLAN_FAILURES.inc()
+        return problem
 
     async def watch(self, folder: Path) -> None:
         """Reload when the files of a folder have changed, or when it is wanted."""
@@ -132,11 +153,8 @@ class Switch:
         while True:
             wanted = await self._wanted()
             now = await asyncio.to_thread(files_of, folder)
-            if wanted or (now != used and now == before):
-                try:
-                    await self.reload()
-                except Exception:
-                    log.exception("the mapping files could not be loaded anew")
+            if wanted or self._to_repeat or (now != used and now == before):
+                await self.reload()
                 used = now
             before = now
 

@@ -84,6 +84,10 @@ class Translation:
         smsbat = {name: sender.condition for name, sender in self.senders.items()}
         return {"store": "ok" if self.is_ready else "not written to for a while", "smsbat": smsbat}
 
+    async def finish(self) -> None:
+        """What is in memory goes out: a call that is cut off is made again by who follows."""
+        await asyncio.gather(*(sender.finish() for sender in self.senders.values()))
+
 
 @contextlib.asynccontextmanager
 async def translating(plan: Plan, ground: Ground) -> AsyncIterator[Translation]:

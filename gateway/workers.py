@@ -23,17 +23,18 @@ _STOPS = (signal.SIGTERM, signal.SIGINT)
 class Workers:
     """Forked before anything else is begun: they share what the parent has loaded and bound.
 
-    ``work`` is given a file descriptor that can be read when the parent is gone.
+    ``work`` is given a file descriptor that can be read when the parent is gone, and whether it is begun again: what
+    the parent has loaded may be old then.
     """
 
-    def __init__(self, count: int, work: Callable[[int], None]) -> None:
+    def __init__(self, count: int, work: Callable[[int, bool], None]) -> None:
         self._work = work
         self._stopping = False
         self._running: set[int] = set()
         # Whoever has the one end can read from it when the parent is gone, however that ended.
         self._parents_end, self._own_end = os.pipe()
         for _ in range(count):
-            self._start()
+            self._start(again=False)
 
     def watch(self) -> None:
         """Start workers again that end by themselves, until the process is told to stop; then wait for all of them."""
@@ -50,9 +51,9 @@ class Workers:
                 log.error("a worker ended by itself, and is started again", status=os.waitstatus_to_exitcode(status))
                 time.sleep(_PAUSE)
             if not self._stopping:
-                self._start()
+                self._start(again=True)
 
-    def _start(self) -> None:
+    def _start(self, again: bool) -> None:
         # Told to stop in the middle, the parent would not know of the worker yet, nor the worker how to stop.
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
         worker = os.fork()
@@ -68,7 +69,7 @@ class Workers:
         os.close(self._own_end)
         code = 1
         try:
-            self._work(self._parents_end)
+            self._work(self._parents_end, again)
             code = 0
         except Exception:
             log.exception("a worker failed")

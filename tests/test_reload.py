@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
+import pytest
+
+from gateway.errors import StoreUnavailable
+from gateway.mapping.loader import Plan
 from gateway.settings import Address
+from gateway.switch import Switch
+from gateway.translation import Ground
 from tests.support.process import GatewayProcess, gateway_process
 from tests.support.raw import Connection, exchange, get, signed
 from tests.support.servers import RunningSandbox, accounts, eventually, free_address, running_sandbox, write_mappings
-from tests.test_operator import fetch, figures
+from tests.test_operator import fetch, figures, told
 
 #: The long form: GATEWAY_TEST_RELOADS=200.
 RELOADS = int(os.environ.get("GATEWAY_TEST_RELOADS", "10"))
@@ -115,6 +124,33 @@ def test_every_worker_reloads_whichever_is_asked(tmp_path: Path) -> None:
             assert reload(process.operator) == (200, '{"status":"loaded"}')
             eventually(lambda: codes("behind") == {0})
             assert codes("before") == {-2}
+            # What the parent loaded at the start is older than that.
+            os.kill(process.children[0], signal.SIGKILL)
+            eventually(lambda: len(told(tmp_path / "log", "serving")) == 4)
+            assert (codes("behind"), codes("before")) == ({0}, {-2})
+
+
+def test_files_that_the_database_does_not_let_be_used_are_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.switch.LOOK", 0.01)
+    tries: list[str] = []
+
+    async def use(_plan: object) -> None:
+        tries.append("use")
+        if len(tries) < 3:
+            raise StoreUnavailable("not stored: OperationalError")
+        raise asyncio.CancelledError
+
+    async def scenario() -> None:
+        switch = Switch(cast("Ground", None), lambda: cast("Plan", None))
+        monkeypatch.setattr(switch, "use", use)
+        switch.reload_wanted.set()
+        await switch.watch(tmp_path)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(scenario())
+    assert len(tries) == 3
 
 
 def _keep_sending(address: Address, client: int, stop: threading.Event, answers: dict[str, str]) -> None:

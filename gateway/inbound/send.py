@@ -62,8 +62,9 @@ class SendOperation:
             return await self._with_repeats(exchange, sender, account, deadline, results)
         messages, terms = exchange.messages, _terms(exchange, account)
         if terms or _is_held(messages):
+            node = self._store.node
             await self._accept(exchange, account, terms)
-            receipts = await self._submit(sender, messages, account, deadline)
+            receipts = await self._submit(sender, messages, account, deadline, node)
         else:
             # What most requests are: they need not be woken between the two.
             store = partial(self._store.put, messages, account.smsbat, exchange.follow_ups)
@@ -74,6 +75,7 @@ class SendOperation:
         self, exchange: Exchange, sender: Sender, account: Account, deadline: float, results: Mapping[str, object]
     ) -> Answer:
         """The verdicts of what is new decide the answer, else those of the messages that are repeated."""
+        node = self._store.node
         with _Announced(self._awaited, exchange.messages) as announced:
             fresh = await self._accept(exchange, account, _terms(exchange, account))
             # Before anything else is waited for: those requests may end meanwhile.
@@ -82,7 +84,7 @@ class SendOperation:
                 # They belong to the same account, so their own waits end before this one would.
                 verdicts = [await asyncio.shield(each) if each else ACCEPTED for each in repeated]
                 return exchange.settle(verdicts, results)
-            receipts = await self._submit(sender, fresh, account, deadline)
+            receipts = await self._submit(sender, fresh, account, deadline, node)
             announced.tell(fresh, receipts)
             return await self._settled(exchange, account, fresh, receipts, results)
 
@@ -117,13 +119,13 @@ class SendOperation:
         return [message for message, each in zip(asked, ids, strict=True) if message.id == each]
 
     async def _submit(
-        self, sender: Sender, messages: Sequence[Message], account: Account, deadline: float
+        self, sender: Sender, messages: Sequence[Message], account: Account, deadline: float, node: str
     ) -> Sequence[Receipt]:
         """What SMSBAT says of stored messages by the deadline; those held until later count as accepted."""
         if _is_held(messages):
             sender.hold(messages)
             return [ACCEPTED] * len(messages)
-        return _each(await sender.submit(messages, account, deadline), messages)
+        return _each(await sender.submit(messages, account, deadline, node), messages)
 
 
 def _terms(exchange: Exchange, account: Account) -> Terms:

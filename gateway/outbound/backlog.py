@@ -80,6 +80,12 @@ class Backlog:
         """There are messages that only the store has; the next reading brings them."""
         self.overflowed = self._missed_meanwhile = True
 
+    def left_to_others(self, pending: Sequence[Pending]) -> None:
+        """Stored messages that are this node's only if a reading of the store says so."""
+        for each in pending:
+            each.maybe_out = True
+        self.stayed_on_disk()
+
     def put_back(self, pending: Iterable[Pending]) -> None:
         """Messages whose call was not taken for a reason that is none of theirs, at the head, in their old order."""
         self._waiting.extendleft(reversed(self._still_here(pending)))

@@ -45,7 +45,8 @@ class SmsbatClient:
         settings = login.settings
         self._address = settings.url.rstrip("/") + path
         self._url = httpx.URL(self._address)
-        self._patience = CONNECT_TIMEOUT + 2 * settings.timeout
+        #: Seconds that a call may last.
+        self.patience = CONNECT_TIMEOUT + 2 * settings.timeout
         self._headers = httpx.Headers({**_HEADERS, **login.headers})
         self._extensions = {"timeout": httpx.Timeout(settings.timeout, connect=CONNECT_TIMEOUT).as_dict()}
         # httpx's own transport takes several times as long for each call, and longer the more calls wait. What its
@@ -68,7 +69,7 @@ class SmsbatClient:
         request.read()
         try:
             # The transport's own time-outs do not cover a peer that stops reading, or one that answers drop by drop.
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self.patience):
                 async with answered(self._transport, request) as response:
                     await response.aread()
         except (httpx.HTTPError, aiohttp.ClientError, TimeoutError) as error:

@@ -41,6 +41,8 @@ log = structlog.get_logger("gateway.sender")
 
 #: Seconds that calls in flight may take to end when the gateway stops; after that their outcome is unknown.
 STOP_TIMEOUT = 10.0
+#: Seconds between looks whether everything is sent.
+_LOOK = 0.05
 #: Seconds before a runner that failed, or a store that could not be read, is tried again.
 RETRY_DELAY = 1.0
 #: Seconds after which the clock is asked again whether held messages are due.
@@ -90,6 +92,12 @@ class Sender:
         await self._refill()
         self._runner = asyncio.create_task(self._run())
 
+    async def finish(self) -> None:
+        """Before another one follows: go on with what is in memory, as long as SMSBAT takes it, and a call may last."""
+        until = time.monotonic() + self._client.patience
+        while time.monotonic() < until and (self._tasks or (self._backlog.held and self.condition is Condition.OK)):
+            await asyncio.sleep(_LOOK)
+
     async def stop(self) -> None:
         """Let calls in flight end, and leave the rest on disk for the next start."""
         self._runner.cancel()
@@ -105,20 +113,20 @@ class Sender:
         return self._backlog.crowded
 
     async def submit(
-        self, messages: Sequence[Message], account: Account, deadline: float, store: Storing | None = None
+        self, messages: Sequence[Message], account: Account, deadline: float, storing: Storing | str
     ) -> list[Receipt] | Receipt:
         """Queue messages when they are stored, and wait for the verdicts until ``deadline`` (monotonic).
 
-        ``store`` stores them; there is none for those that are stored already. Returns the receipts when they came in
-        time. Otherwise receipts that count as accepted, since delivery goes on; or, when the account wants a refusal
-        and none of the messages can have gone out, one receipt that says why: they are withdrawn then. Raises what the
-        storing told.
+        ``storing`` stores them; of those that are stored already it is the node whose they are. Returns the receipts
+        when they came in time. Otherwise receipts that count as accepted, since delivery goes on; or, when the account
+        wants a refusal and none of the messages can have gone out, one receipt that says why: they are withdrawn then.
+        Raises what the storing told.
         """
         submission = Submission(messages, account, deadline, self._loop.create_future())
-        if store is None:
-            self._queue(submission)
+        if isinstance(storing, str):
+            self._queue(submission, storing)
         else:
-            store(partial(self._stored, submission))
+            storing(partial(self._stored, submission, self._store.node))
         verdicts = submission.verdicts
         if not await submission.arrive():
             await verdicts.give_up()
@@ -126,16 +134,21 @@ class Sender:
                 return verdicts.latest
         return verdicts.receipts
 
-    def _stored(self, submission: Submission, failure: Exception | None) -> None:
+    def _stored(self, submission: Submission, node: str, failure: Exception | None) -> None:
         if failure is None:
             reach(Point.STORED)
-            self._queue(submission)
+            self._queue(submission, node)
         else:
             submission.verdicts.fail(failure)
 
-    def _queue(self, submission: Submission) -> None:
+    def _queue(self, submission: Submission, node: str) -> None:
         # First of all: whatever goes wrong behind it, the client is not left waiting.
         submission.waits = self._deadlines.end(submission.verdicts, submission.deadline - time.monotonic())
+        if node != self._store.node:
+            # Others counted that one as dead, and may have them by now.
+            self._backlog.left_to_others(submission.pending)
+            self._changed.set()
+            return
         # What may have to be withdrawn must be in reach.
         anyhow = submission.account.refuse_on_timeout
         submission.pending = self._backlog.add(submission.pending, whatever_the_room=anyhow)

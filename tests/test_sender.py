@@ -1,0 +1,111 @@
+"""One sender by itself: what it does when others may have its messages, and before another one follows."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from sqlalchemy import insert, update
+
+from gateway.core.messages import Message, Outcome, Receipt
+from gateway.mapping.accounts import Account
+from gateway.outbound.callbacks import CallbackDispatcher
+from gateway.outbound.reports import Reports
+from gateway.outbound.sender import Sender
+from gateway.store import tables
+from gateway.store.database import opened
+from gateway.store.engine import open_engine
+from gateway.store.messages import MessageStore
+from gateway.store.reports import ReportStore
+from gateway.store.writer import Told
+from tests.support.servers import plan_for, running_sandbox
+from tests.support.stores import message
+
+_ANOTHERS = update(tables.messages).values(node="another")
+_IS_THERE = insert(tables.nodes).values(id="another", host="", process="", until=1 << 62)
+
+
+@dataclass
+class _Named:
+    """A node under a name that others may strike off."""
+
+    id: str = "first"
+    is_sure: bool = True
+
+
+def sending(
+    folder: Path, scenario: Callable[[Sender, MessageStore, _Named, Account], Awaitable[None]], **options: Any
+) -> list[str]:
+    """Run it with a sender of its own; returns the ids of the messages that the sandbox got."""
+
+    async def whole(url: str) -> None:
+        plan, share = plan_for(folder, url), _Named()
+        async with opened(open_engine(f"sqlite:///{folder / 'gateway.db'}")) as database:
+            store = MessageStore(database, share)
+            reports = Reports(ReportStore(database, {}), cast("CallbackDispatcher", None))
+            accounts = plan.accounts.accounts
+            sender = Sender(plan.accounts.smsbat["main"], plan.upstream, accounts, store, reports)
+            await sender.start()
+            await scenario(sender, store, share, accounts["demo"])
+            await sender.stop()
+
+    with running_sandbox(**options) as sandbox:
+        asyncio.run(whole(sandbox.url))
+        return [each["customerMessageId"] for each in sandbox.received]
+
+
+def due(number: int) -> Message:
+    now = int(time.time() * 1000)
+    return message(number)._replace(accepted_at=now, due_at=now)
+
+
+async def outcomes(verdicts: Awaitable[list[Receipt] | Receipt]) -> list[Outcome]:
+    found = await verdicts
+    return [each.outcome for each in ([found] if isinstance(found, Receipt) else found)]
+
+
+def test_what_was_stored_under_an_old_name_is_not_sent_beside_who_took_it_over(tmp_path: Path) -> None:
+    tasks: list[asyncio.Task[None]] = []
+
+    async def scenario(sender: Sender, store: MessageStore, share: _Named, account: Account) -> None:
+        writer = store._writer
+
+        async def taken_over_meanwhile(told: Told) -> None:
+            await writer.run(lambda connection: connection.execute(_ANOTHERS).rowcount)
+            await writer.run(lambda connection: connection.execute(_IS_THERE).rowcount)
+            share.id = "second"
+            sender.start_over()
+            told(None)
+
+        def storing(told: Told) -> None:
+            store.put([due(1)], "main", [], lambda _: tasks.append(asyncio.create_task(taken_over_meanwhile(told))))
+
+        # Who waits is told what it would be told of any message that is on its way.
+        waiting = sender.submit([due(1)], account, time.monotonic() + 0.3, storing)
+        assert await outcomes(waiting) == [Outcome.UNKNOWN]
+        own = partial(store.put, [due(2)], "main", [])
+        assert await outcomes(sender.submit([due(2)], account, time.monotonic() + 5, own)) == [Outcome.ACCEPTED]
+
+    assert sending(tmp_path, scenario) == [message(2).id]
+
+
+def test_before_another_one_follows_calls_are_waited_for_as_long_as_they_may_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that is cut off is made again: mapping files that change while SMSBAT is slow must not double messages."""
+    monkeypatch.setattr("gateway.outbound.sender.STOP_TIMEOUT", 0.0)
+
+    async def scenario(sender: Sender, store: MessageStore, share: _Named, account: Account) -> None:
+        own = partial(store.put, [due(1)], "main", [])
+        assert await outcomes(sender.submit([due(1)], account, time.monotonic() + 0.1, own)) == [Outcome.UNKNOWN]
+        await sender.finish()
+        await sender.stop()
+        assert (await store.unsettled("main", due(1).due_at + 1000, 10)).messages == []
+
+    assert sending(tmp_path, scenario, latency=0.5) == [message(1).id]
