@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 from collections.abc import Awaitable, Callable
 
@@ -12,6 +13,9 @@ import uvloop
 #: New objects before the youngest are looked at for cycles, and such looks before older ones are. Requests leave hardly
 #: any behind, and looking through all that hundreds of them hold at once took a tenth of the time.
 _COLLECT = (25_000, 20, 20)
+#: Of which libuv lets half look up names at a time. By its own default those are two, so that two partners whose name
+#: servers do not answer would hold up new connections to SMSBAT.
+_THREADS = 64
 
 
 def run_until_stopped(program: Callable[[asyncio.Event], Awaitable[None]], parents_end: int | None = None) -> None:
@@ -30,6 +34,7 @@ def run_until_stopped(program: Callable[[asyncio.Event], Awaitable[None]], paren
         await program(stop)
 
     gc.set_threshold(*_COLLECT)
+    os.environ.setdefault("UV_THREADPOOL_SIZE", str(_THREADS))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(watched())
 

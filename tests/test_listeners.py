@@ -6,6 +6,8 @@ import contextlib
 import json
 import socket
 import ssl
+import subprocess
+import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -282,3 +284,19 @@ def test_check_tells_of_pictures_without_a_public_address(tmp_path: Path) -> Non
     assert (told.returncode, "GATEWAY_PUBLIC_URL" in told.stdout) == (0, True)
     assert "GATEWAY_PUBLIC_URL" not in command("check", str(mappings), GATEWAY_PUBLIC_URL="https://x").stdout
     assert "GATEWAY_PUBLIC_URL" not in command("check", str(MAPPINGS)).stdout
+
+
+def test_two_names_that_nobody_resolves_do_not_hold_up_a_third_one() -> None:
+    """libuv looks up half as many names at a time as it has threads, which are four by its own default."""
+    asked = """
+import asyncio, os
+from gateway.process import run_until_stopped
+
+async def program(stop):
+    await asyncio.get_running_loop().getaddrinfo("localhost", 80)
+    print(len(os.listdir("/proc/self/task")))
+
+run_until_stopped(program)
+"""
+    threads = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
+    assert int(threads) > 64

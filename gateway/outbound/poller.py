@@ -13,7 +13,7 @@ import structlog
 from gateway.clock import now_ms
 from gateway.core.budget import CallBudget
 from gateway.core.lifecycle import FINAL, Report, Status
-from gateway.core.retry import backoff
+from gateway.core.retry import LONGEST_PAUSE, backoff
 from gateway.errors import StoreUnavailable
 from gateway.mapping.accounts import SmsbatLogin
 from gateway.mapping.hooks import HookPlan, NotTold
@@ -72,7 +72,8 @@ class Poller:
             if check.id not in self._reading:
                 await self._look(check)
         asked = [self._reading[check.id] for check in checks if check.id in self._reading]
-        await asyncio.gather(*asked, return_exceptions=True)
+        if asked:
+            await asyncio.wait(asked)
 
     async def _step(self) -> None:
         if not self._works.has(polling(self._name)):
@@ -99,6 +100,9 @@ class Poller:
             return
         while (delay := self._delay()) > 0 or len(self._reading) >= IN_FLIGHT:
             await asyncio.sleep(max(delay, 0.02))
+        if check.id in self._reading:
+            # Somebody else asked meanwhile.
+            return
         self._budget.take()
         self._reading[check.id] = asyncio.create_task(self._read(check, until))
 
@@ -132,7 +136,8 @@ class Poller:
             return True
         self._failures += 1
         asked = answer.retry_after if isinstance(answer, Answered) else None
-        self._pause_until = time.monotonic() + max(asked or 0.0, backoff(self._failures, random.random()))  # noqa: S311
+        pause = max(min(asked or 0.0, LONGEST_PAUSE), backoff(self._failures, random.random()))  # noqa: S311
+        self._pause_until = time.monotonic() + pause
         return False
 
     async def _follow(self, check: Check, until: int, report: Report | None) -> None:

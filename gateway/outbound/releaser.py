@@ -24,6 +24,8 @@ log = structlog.get_logger("gateway.releaser")
 #: open, and at most.
 _AT_WORK, _HELD_UP, _OPEN, _LONGEST = 0.02, 0.2, 1.0, 30.0
 _TROUBLE, _NOT_MINE = 2.0, 1.0
+#: Seconds in which SMSBAT is asked once more about messages before others go out instead of them.
+_LAST_LOOK = 15.0
 
 
 class Releaser:
@@ -43,6 +45,8 @@ class Releaser:
         self._dispatcher = dispatcher
         self._works = works
         self._changed: list[asyncio.Event] = []
+        #: SMSBAT logins that are not configured, and were told of.
+        self._missing: set[str] = set()
 
     def wake(self) -> None:
         """Something new is to go out, now or later."""
@@ -90,7 +94,9 @@ class Releaser:
         """Whether some messages of a mailing went to their sender; it may have enough to do."""
         sender = self._senders.get(mailing.smsbat)
         if sender is None:
-            log.error("a mailing waits for an SMSBAT login that is not configured", smsbat=mailing.smsbat)
+            if mailing.smsbat not in self._missing:
+                self._missing.add(mailing.smsbat)
+                log.error("a mailing waits for an SMSBAT login that is not configured", smsbat=mailing.smsbat)
             return False
         if sender.busy:
             return False
@@ -104,7 +110,10 @@ class Releaser:
         """What is known of a message may be old: SMSBAT is asked once more before another one goes out instead."""
         for name, checks in (await self._store.firsts(now)).items():
             if name in self._pollers:
-                await self._pollers[name].ask(checks)
+                # When it does not say, the messages go out by what is known.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LAST_LOOK):
+                        await self._pollers[name].ask(checks)
         sent = await self._store.follow(now)
         for name in sent:
             if name in self._senders:

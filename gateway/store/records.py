@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, tuple_, update
 
+from gateway.store.chunks import chunks
 from gateway.store.database import Database
 from gateway.store.numbers import take_numbers
 from gateway.store.tables import contacts, records
 
 Fields = Mapping[str, Any]
+#: Subscribers in one transaction.
+_AT_ONCE = 5_000
 _ADD = insert(contacts)
 _SET = (
     update(contacts)
@@ -76,7 +80,11 @@ class RecordStore:
 
     async def subscribe(self, account: str, number: int, subscribers: Sequence[Contact]) -> int:
         """Put subscribers on a list, or their new fields to those who are there; returns how many are new."""
-        return await self._database.writer.run(lambda connection: _subscribe(connection, account, number, subscribers))
+        count = 0
+        # A large list in one transaction would hold up everybody's messages for seconds.
+        for some in chunks(subscribers, _AT_ONCE):
+            count += await self._database.writer.run(partial(_subscribe, account, number, some))
+        return count
 
     def _find(self, account: str, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Fields]:
         query = select(records).where(records.c.account == account)
@@ -113,12 +121,14 @@ def _counts(connection: Connection, account: str, lists: Sequence[int]) -> dict[
     return {row.list: row.subscribers for row in connection.execute(query)}
 
 
-def _subscribe(connection: Connection, account: str, number: int, subscribers: Sequence[Contact]) -> int:
+def _subscribe(account: str, number: int, subscribers: Sequence[Contact], connection: Connection) -> int:
     """The same one may stand there twice, or be on the list already: it has all the fields that it was ever given."""
     here = (contacts.c.account == account, contacts.c.list == number)
-    keys = [each.key for each in subscribers]
-    known = select(contacts.c.key, contacts.c.content).where(*here, contacts.c.key.in_(keys))
-    fields: dict[str, dict[str, str]] = {row.key: orjson.loads(row.content) for row in connection.execute(known)}
+    known = select(contacts.c.key, contacts.c.content).where(*here)
+    fields: dict[str, dict[str, str]] = {}
+    for keys in chunks(each.key for each in subscribers):
+        rows = connection.execute(known.where(contacts.c.key.in_(keys)))
+        fields.update({row.key: orjson.loads(row.content) for row in rows})
     old = frozenset(fields)
     for each in subscribers:
         fields[each.key] = {**fields.get(each.key, {}), **each.fields}
