@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +23,7 @@ from gateway.store.database import opened
 from gateway.store.engine import open_engine
 from gateway.store.messages import MessageStore
 from gateway.store.reports import ReportStore
+from gateway.store.settled import Settled
 from gateway.store.writer import Told
 from tests.support.servers import plan_for, running_sandbox
 from tests.support.stores import message
@@ -109,3 +110,29 @@ def test_before_another_one_follows_calls_are_waited_for_as_long_as_they_may_las
         assert (await store.unsettled("main", due(1).due_at + 1000, 10)).messages == []
 
     assert sending(tmp_path, scenario, latency=0.5) == [message(1).id]
+
+
+def test_what_was_withdrawn_without_our_knowing_goes_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL can be away for longer than it is asked what became of a commit; the client is told success then."""
+
+    async def scenario(sender: Sender, store: MessageStore, share: _Named, account: Account) -> None:
+        stored = sender._settlement.stored
+
+        async def answer_lost(settled: list[Settled], owed: bool = False) -> bool:
+            assert await stored(settled, owed)
+            return False
+
+        monkeypatch.setattr(sender._settlement, "stored", answer_lost)
+        # Nothing is called while others may not believe that this node is there.
+        share.is_sure = False
+        own = partial(store.put, [due(1)], "main", [])
+        patient = replace(account, refuse_on_timeout=True)
+        assert await outcomes(sender.submit([due(1)], patient, time.monotonic() + 0.1, own)) == [Outcome.UNKNOWN]
+        monkeypatch.setattr(sender._settlement, "stored", stored)
+        share.is_sure = True
+        await sender.finish()
+        while (await store.unsettled("main", due(1).due_at + 1000, 10)).messages:
+            sender.released()
+            await sender.finish()
+
+    assert sending(tmp_path, scenario) == [message(1).id]

@@ -162,10 +162,18 @@ class Sender:
             each.withdrawn = True
         written = await self._settlement.stored([Settled.without(each.message, State.WITHDRAWN) for each in pending])
         if not written:
-            # On disk they are still to be sent: a reading of the store brings them anew, these copies are void.
-            self._backlog.stayed_on_disk()
+            self._spawn(self._reinstate([each.message for each in pending]))
         self._forget(pending)
         return written
+
+    async def _reinstate(self, withdrawn: Sequence[Message]) -> None:
+        """Their client is told success: it could not be written that they were taken back, or its answer was lost.
+
+        A reading of the store brings them anew, the copies in memory are void.
+        """
+        await self._settlement.reinstated(withdrawn)
+        self._backlog.stayed_on_disk()
+        self._changed.set()
 
     def share(self, among: int) -> None:
         """So many nodes call under this login."""

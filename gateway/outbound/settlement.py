@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from gateway.clock import now_ms
+from gateway.core.messages import Message
 from gateway.core.retry import backoff
 from gateway.errors import RowRefused, StoreUnavailable
 from gateway.outbound.pending import Pending
@@ -47,7 +48,7 @@ class Settlement:
             if await self._told_when_stored(settled):
                 return [pending for pending, _ in settled]
             attempt += 1
-            await asyncio.sleep(backoff(attempt, self._dice(), first=0.1, longest=5.0))
+            await self._pause(attempt)
         return []
 
     async def stored(self, settled: list[Settled], owed: bool = False) -> bool:
@@ -64,6 +65,22 @@ class Settlement:
             log.error("the end of messages can't be stored yet", smsbat=self._name, error=str(error))
             return False
         return True
+
+    async def reinstated(self, withdrawn: Sequence[Message]) -> None:
+        """Write down that messages are to be submitted after all, however long it takes."""
+        attempt = 0
+        while True:
+            try:
+                await self._store.reinstate(withdrawn)
+            except (StoreUnavailable, RowRefused) as error:
+                log.error("messages can't be taken up again yet", smsbat=self._name, error=str(error))
+                attempt += 1
+                await self._pause(attempt)
+            else:
+                return
+
+    async def _pause(self, attempt: int) -> None:
+        await asyncio.sleep(backoff(attempt, self._dice(), first=0.1, longest=5.0))
 
     async def _told_when_stored(self, settled: Ends) -> bool:
         refused = [pending.verdicts for pending, each in settled if pending.verdicts and not each.went_out]

@@ -48,6 +48,18 @@ _NOT_FOLLOWED = (
     .values(state=State.WITHDRAWN.value)
 )
 
+#: What a withdrawal changed, undone.
+_REINSTATE = (
+    update(messages)
+    .where(messages.c.id == bindparam("_id"), messages.c.state == State.WITHDRAWN.value)
+    .values(state=State.ACCEPTED.value, final_at=None, settled_at=None, content=bindparam("_content"))
+)
+_FOLLOWED_AGAIN = (
+    update(messages)
+    .where(messages.c.follows == bindparam("_first"), messages.c.state == State.WITHDRAWN.value)
+    .values(state=State.PLANNED.value)
+)
+
 #: Seconds that the end of messages which went out may wait for new ones to be written with: nobody waits for it.
 _SETTLE_PATIENCE = 0.01
 
@@ -117,6 +129,17 @@ class MessageStore:
         def work(connection: Connection) -> None:
             _settle_in(connection, settled, now)
             connection.execute(_NOT_FOLLOWED, refused)
+
+        await self._writer.run(work)
+
+    async def reinstate(self, withdrawn: Collection[Message]) -> None:
+        """They are to be submitted after all, if they were withdrawn."""
+        rows = [{"_id": each.id, "_content": written(each.content)} for each in withdrawn]
+        firsts = [{"_first": each.id} for each in withdrawn]
+
+        def work(connection: Connection) -> None:
+            connection.execute(_REINSTATE, rows)
+            connection.execute(_FOLLOWED_AGAIN, firsts)
 
         await self._writer.run(work)
 
