@@ -14,7 +14,7 @@ from rich.table import Table
 from gateway.clock import now_ms
 from gateway.store.callbacks import Callback, CallbackState, CallbackStore
 from gateway.store.database import Database, opened
-from gateway.store.engine import open_engine
+from gateway.store.engine import open_engine, require_database
 from gateway.store.reports import ReportStore
 
 Result = TypeVar("Result")
@@ -36,6 +36,8 @@ def retry_callbacks(database: str, ids: Collection[int] | None, account: str | N
     now = now_ms()
     count = _with(database, lambda opened: CallbackStore(opened).retry(ids, account, now))
     _print(f"{count} callback(s) will be sent again.")
+    if ids and count < len(set(ids)):
+        _print("The others are still pending, were taken, or are not known.")
 
 
 def list_replies(database: str, unmatched: bool, limit: int) -> None:
@@ -50,6 +52,8 @@ def list_replies(database: str, unmatched: bool, limit: int) -> None:
 
 
 def _with(address: str, work: Callable[[Database], Awaitable[Result]]) -> Result:
+    require_database(address)
+
     async def whole() -> Result:
         async with opened(open_engine(address)) as database:
             return await work(database)

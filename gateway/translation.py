@@ -82,7 +82,8 @@ class Translation:
     def condition(self) -> Mapping[str, Any]:
         """What there is to say of it."""
         smsbat = {name: sender.condition for name, sender in self.senders.items()}
-        return {"store": "ok" if self.is_ready else "not written to for a while", "smsbat": smsbat}
+        why = f": {self.node.trouble}" if self.node.trouble else ""
+        return {"store": "ok" if self.is_ready else f"not written to for a while{why}", "smsbat": smsbat}
 
     async def finish(self) -> None:
         """What is in memory goes out: a call that is cut off is made again by who follows."""

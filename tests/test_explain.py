@@ -98,6 +98,12 @@ def test_an_unexplained_signature_has_no_mistake_made_up(plan: Plan) -> None:
     assert mistakes(plan, form("hello", "0" * 32)) == []
 
 
+def test_what_makes_no_difference_is_no_mistake(plan: Plan) -> None:
+    """An editor ends a file with a newline: that is all that is wrong, whatever the text's charset could be."""
+    raw = form("hello", md5(BASE + "hello" + SECRET) + "\n")
+    assert mistakes(plan, raw) == ["'sign' itself has white space around it"]
+
+
 def test_what_a_wrong_signature_hides_is_told_all_the_same(plan: Plan) -> None:
     told = explained(plan, form("hello", "0" * 32))
     assert told.assumed

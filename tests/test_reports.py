@@ -389,6 +389,8 @@ def test_a_dead_letter_is_listed_and_sent_again(tmp_path: Path, monkeypatch: pyt
         eventually(lambda: message in listed(CallbackState.DEAD))
         assert "HTTP 500" in listed(CallbackState.DEAD)
         assert len(partner.sandbox.told) == 3
+        none = command("callbacks", "retry", "999", GATEWAY_DATABASE=database).stdout
+        assert none.splitlines()[-1] == "The others are still pending, were taken, or are not known."
         again = command("callbacks", "retry", "--all", GATEWAY_DATABASE=database)
         assert (again.returncode, "1 callback(s)" in again.stdout) == (0, True)
         eventually(lambda: len(partner.sandbox.told) == 6)

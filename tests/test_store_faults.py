@@ -71,6 +71,7 @@ def test_files_that_may_not_grow(tmp_path: Path) -> None:
                 process.limit_files(None)
 
         survives(sandbox, process.address, trouble)
+    assert "not stored: disk I/O error" in (tmp_path / "log").read_text()
 
 
 @pytest.fixture

@@ -22,8 +22,12 @@ _PERMUTED = 5
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """What a client signed, as far as it matters to a mistake: ordered values, of which one is the text."""
+    """What a client signed, as far as it matters to a mistake: ordered values, of which one is the text.
 
+    ``names`` are what the dialect calls the four.
+    """
+
+    names: tuple[str, str, str, str]
     user: list[bytes]
     sender: list[bytes]
     phones: list[bytes]
@@ -57,7 +61,10 @@ def find_mistakes(
 ) -> list[str]:
     """The mistakes that would explain the signature, in words; which secret, when the account has two."""
     given = fields.last(plan.authenticator.signature) or b""
-    guesses = list(_guesses(plan, fields, raw_form))
+    signed = plan.authenticator.signed(fields)
+    guesses = [guess for guess in _guesses(plan, fields, raw_form) if _differs(guess, signed)]
+    if given != given.strip():
+        guesses.append(Guess("'sign' itself has white space around it", signed))
     found = [
         f"{guess.mistake}{_secret_name(identity, i)}"
         for i, secret in enumerate(dict.fromkeys(identity.secrets))
@@ -65,6 +72,11 @@ def find_mistakes(
         if guess.values and matches(given.strip(), _signature(guess, secret))
     ]
     return list(dict.fromkeys(found)) + _foreign_secret(plan, fields, given, others)
+
+
+def _differs(guess: Guess, signed: Sequence[bytes]) -> bool:
+    """Whether something else was signed by it than by the rule: what is the same can't be the mistake."""
+    return guess.secret_first or bool(guess.tail) or b"".join(guess.values) != b"".join(signed)
 
 
 def _secret_name(identity: Identity, index: int) -> str:
@@ -92,7 +104,6 @@ def _guesses(plan: DialectPlan, fields: Fields, raw_form: bytes) -> Iterator[Gue
         yield from _about_file(plan, fields)
         return
     signing = _signing(plan, fields)
-    yield Guess("'sign' itself has white space around it", signing.values())
     yield from _about_order(signing)
     yield from _about_phones(signing)
     yield Guess("a newline was signed at the very end, behind the secret", signing.values(), tail=b"\n")
@@ -104,12 +115,12 @@ def _guesses(plan: DialectPlan, fields: Fields, raw_form: bytes) -> Iterator[Gue
 def _signing(plan: DialectPlan, fields: Fields) -> Signing:
     authenticator = plan.authenticator
     lists = [[*authenticator.sent(fields, name, many)] for name, many in authenticator.over]
-    return Signing(*[*lists, [], [], [], []][:4])
+    user, sender, phone, text, *_ = [*(name.decode() for name, _ in authenticator.over), "", "", "", ""]
+    return Signing((user, sender, phone, text), *[*lists, [], [], [], []][:4])
 
 
 def _about_file(plan: DialectPlan, fields: Fields) -> Iterator[Guess]:
     signed = plan.authenticator.signed(fields)
-    yield Guess("'sign' itself has white space around it", signed)
     yield Guess("the secret was put first instead of last", signed, secret_first=True)
     yield Guess("the md5 of the file was put before the login", signed[::-1])
     yield Guess("the file was left out", signed[:1])
@@ -122,11 +133,12 @@ def _about_file(plan: DialectPlan, fields: Fields) -> Iterator[Guess]:
 
 def _about_order(signing: Signing) -> Iterator[Guess]:
     user, sender, phones, text = signing.user, signing.sender, signing.phones, signing.text
+    its_user, its_sender, its_phone, its_text = signing.names
     yield Guess("the secret was put first instead of last", signing.values(), secret_first=True)
-    yield Guess("phone was put before from", [*user, *phones, *sender, *text])
-    yield Guess("txt was put before phone", [*user, *sender, *text, *phones])
-    yield Guess("from was put before user", [*sender, *user, *phones, *text])
-    yield Guess("from was left out", [*user, *phones, *text])
+    yield Guess(f"{its_phone} was put before {its_sender}", [*user, *phones, *sender, *text])
+    yield Guess(f"{its_text} was put before {its_phone}", [*user, *sender, *text, *phones])
+    yield Guess(f"{its_sender} was put before {its_user}", [*sender, *user, *phones, *text])
+    yield Guess(f"{its_sender} was left out", [*user, *phones, *text])
 
 
 def _about_phones(signing: Signing) -> Iterator[Guess]:
@@ -148,10 +160,15 @@ def _about_phones(signing: Signing) -> Iterator[Guess]:
 
 
 def _about_text(signing: Signing, text: bytes) -> Iterator[Guess]:
-    yield Guess("txt was left out", signing.with_text(b""))
+    yield Guess(f"{signing.names[3]} was left out", signing.with_text(b""))
     for stray in (b"\n", b"\r\n", b" "):
-        yield Guess("a stray newline or blank was signed at the end of txt", signing.with_text(text + stray))
-    yield Guess("txt has a stray newline or blank around it that was not signed", signing.with_text(text.strip()))
+        yield Guess(
+            f"a stray newline or blank was signed at the end of {signing.names[3]}", signing.with_text(text + stray)
+        )
+    yield Guess(
+        f"{signing.names[3]} has a stray newline or blank around it that was not signed",
+        signing.with_text(text.strip()),
+    )
     yield Guess("newlines were signed as LF and sent as CRLF", signing.with_text(text.replace(b"\r\n", b"\n")))
     yield Guess("newlines were signed as CRLF and sent as LF", signing.with_text(text.replace(b"\n", b"\r\n")))
     yield from _about_charset(signing, text)
@@ -165,20 +182,21 @@ def _about_charset(signing: Signing, text: bytes) -> Iterator[Guess]:
             continue
         yield Guess("newlines were signed after clean-up", signing.with_text(normalize_newlines(decoded).encode(sent)))
         for signed_name, signed in _CODECS.items():
-            mistake = f"txt was sent in {sent_name} and signed in {signed_name}"
+            mistake = f"{signing.names[3]} was sent in {sent_name} and signed in {signed_name}"
             yield Guess(mistake, signing.with_text(decoded.encode(signed, "replace")) if signed != sent else [])
 
 
 def _about_escaping(plan: DialectPlan, signing: Signing, text: bytes, raw_form: bytes) -> Iterator[Guess]:
-    yield Guess("txt was signed after percent-escaping", signing.with_text(quote_plus(text).encode()))
-    yield Guess("txt was signed after percent-escaping", signing.with_text(quote(text, safe="").encode()))
-    yield Guess("txt was percent-escaped twice", signing.with_text(unescape(text)))
-    yield Guess("txt was percent-escaped twice", signing.with_text(unquote_to_bytes(text)))
+    its = signing.names[3]
+    yield Guess(f"{its} was signed after percent-escaping", signing.with_text(quote_plus(text).encode()))
+    yield Guess(f"{its} was signed after percent-escaping", signing.with_text(quote(text, safe="").encode()))
+    yield Guess(f"{its} was percent-escaped twice", signing.with_text(unescape(text)))
+    yield Guess(f"{its} was percent-escaped twice", signing.with_text(unquote_to_bytes(text)))
     yield Guess(
-        "txt holds a '+' that was not escaped and arrived as a blank", signing.with_text(text.replace(b" ", b"+"))
+        f"{its} holds a '+' that was not escaped and arrived as a blank", signing.with_text(text.replace(b" ", b"+"))
     )
     names = b"|".join(re.escape(name.encode()) for name in sorted(plan.file.parameters))
     name = re.escape(plan.authenticator.over[-1][0])
     whole = re.search(rb"(?:^|&)%b=(.*?)(?=&(?:%b)=|$)" % (name, names), raw_form, re.DOTALL)
     if whole:
-        yield Guess("txt holds a '&' that was not escaped and cut it off", signing.with_text(unescape(whole[1])))
+        yield Guess(f"{its} holds a '&' that was not escaped and cut it off", signing.with_text(unescape(whole[1])))

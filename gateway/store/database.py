@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.errors import StoreUnavailable
 from gateway.store.migrations import migrate
+from gateway.store.trouble import named
 from gateway.store.writer import GroupCommitWriter
 
 Found = TypeVar("Found")
@@ -34,7 +35,7 @@ class Database:
         try:
             return await asyncio.get_running_loop().run_in_executor(_READERS, partial(query, *arguments))
         except (SQLAlchemyError, OSError) as error:
-            raise StoreUnavailable(f"not read: {type(error).__name__}") from error
+            raise StoreUnavailable(f"not read: {named(error)}") from error
 
 
 @contextlib.asynccontextmanager

@@ -59,6 +59,16 @@ def open_engine(database: str) -> Engine:
     return _sqlite(url)
 
 
+def require_database(database: str) -> None:
+    """Raises ``ConfigurationError`` when a database URL names a file that is not there: who only reads makes none."""
+    try:
+        url = make_url(database)
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(_WRONG) from None
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
+        raise ConfigurationError(f"there is no database {Path(url.database).resolve()}: name it with --database")
+
+
 def _create_private(path: Path) -> None:
     """The file holds personal data: only its owner may read it."""
     try:

@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection, delete, insert, select, text, update
 
+from gateway.errors import StoreUnavailable
 from gateway.store.database import Database
 from gateway.store.tables import leases, nodes
 from gateway.store.turns import one_at_a_time
@@ -68,6 +69,8 @@ class Node:
         self._database = database
         self._said_at = 0.0
         self._id = ""
+        #: Why its last word was not stored, if it was not.
+        self.trouble = ""
         self._heard = _Heard(frozenset(), 0, 0)
 
     @property
@@ -98,10 +101,14 @@ class Node:
         Nobody takes over what is of a node that is on record: whoever still is, may go on however long it was silent.
         """
         said_at = _seconds()
-        heard = await self._database.writer.run(self._beat)
+        try:
+            heard = await self._database.writer.run(self._beat)
+        except StoreUnavailable as error:
+            self.trouble = str(error)
+            raise
         if self._id not in heard.alive:
             return False
-        self._heard, self._said_at = heard, said_at
+        self._heard, self._said_at, self.trouble = heard, said_at, ""
         return True
 
     async def leave(self) -> None:

@@ -24,6 +24,7 @@ from gateway.metrics import count_commit
 from gateway.points import Point, reach
 from gateway.store.bulk import Rows, Statement, write_rows
 from gateway.store.commit import Transactions
+from gateway.store.trouble import named
 
 log = structlog.get_logger("gateway.store")
 
@@ -209,7 +210,7 @@ def _of_the_database(error: Exception) -> bool:
 def _failure(error: Exception) -> StoreUnavailable | RowRefused:
     """In words of ours: the driver's quote the rows, which are personal data."""
     kind = StoreUnavailable if _of_the_database(error) else RowRefused
-    return kind(f"not stored: {type(error).__name__}")
+    return kind(f"not stored: {named(error)}")
 
 
 def _tell(group: _Group, error: Exception | None) -> None:
