@@ -33,6 +33,8 @@ def run_check(directory: Path, public_url: str | None) -> bool:
         console.print(f"   {len(plan.file.examples)} worked examples come out as the file says.\n")
     if public_url is None and accounts is not None and gets_pictures(plans, accounts):
         console.print(f"[yellow]Note: {NO_PUBLIC_URL}.[/]", soft_wrap=True)
+    if accounts is None:
+        console.print("[yellow]Note: there is no file of accounts here, without which nothing is served.[/]")
     console.print("[green]All mapping files are in order.[/]")
     return True
 

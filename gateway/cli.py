@@ -271,12 +271,21 @@ def _settings(**options: Any) -> Any:
     try:
         return Settings(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
-        lines = [_complaint(each["loc"], each["msg"]) for each in error.errors()]
+        lines = [_complaint(each["loc"], each["type"], each["msg"]) for each in error.errors()]
         raise ConfigurationError("\n".join(lines)) from error
 
 
-def _complaint(location: tuple[int | str, ...], message: str) -> str:
+#: By the ends of their names, what settings look like that have a form of their own.
+_FORMS = {
+    "listen": "it must be host:port, such as 127.0.0.1:9090",
+    "url": "it must be an address with http:// or https://",
+}
+
+
+def _complaint(location: tuple[int | str, ...], kind: str, message: str) -> str:
     if not location:
         return message.removeprefix("Value error, ")
     name = str(location[0])
+    if kind == "string_pattern_mismatch":
+        message = next((form for end, form in _FORMS.items() if name.lower().endswith(end)), message)
     return f"--{name.replace('_', '-')} / GATEWAY_{name.removeprefix('GATEWAY_').upper()}: {message}"

@@ -59,7 +59,8 @@ def test_migrate(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "environment", "said"),
     [
-        (["--listen", "nowhere"], {}, "--listen / GATEWAY_LISTEN"),
+        (["--listen", "nowhere"], {}, "--listen / GATEWAY_LISTEN: it must be host:port, such as 127.0.0.1:9090"),
+        (["--public-url", "me"], {}, "GATEWAY_PUBLIC_URL: it must be an address with http:// or https://"),
         ([], {"GATEWAY_LOG_FORMAT": "xml"}, "--log-format / GATEWAY_LOG_FORMAT"),
         (["--mappings", "/nowhere"], {}, "/nowhere:1:1: no such file or folder"),
         (["--listen", "192.0.2.1:80", "--mappings", "{mappings}"], {}, "can't listen on 192.0.2.1:80"),

@@ -227,6 +227,19 @@ def _unknown_logins(plans: Mapping[str, DialectPlan]) -> list[Problem]:
     ]
 
 
+#: Pydantic's kinds of errors, and what should stand there instead.
+_SHAPES = {
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+}
+
+
 def _problem(source: Source, details: ErrorDetails) -> Problem:
     """A schema error in words of the file. The value is never quoted: it may be a secret."""
     where = details["loc"][1:]
@@ -238,10 +251,20 @@ def _problem(source: Source, details: ErrorDetails) -> Problem:
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         tag = str(context.get("tag", ""))
         return source.problem(("kind",), f"'kind' must be one of {', '.join(_KINDS)}{did_you_mean(tag, _KINDS)}")
+    return source.problem(where, _words(kind, context, details))
+
+
+def _words(kind: str, context: Mapping[str, Any], details: ErrorDetails) -> str:
+    """What is wrong with a value that stands where one may stand."""
     if kind in ("literal_error", "enum"):
-        return source.problem(where, f"must be {context['expected']}")
+        known = re.findall(r"'([^']*)'", str(context["expected"]))
+        return f"must be {context['expected']}{did_you_mean(str(details['input']), known)}"
+    if kind in _SHAPES:
+        return f"must be {_SHAPES[kind]}"
+    if kind == "string_pattern_mismatch" and str(context["pattern"]).startswith("^https?"):
+        return "must be an address that begins with http:// or https://"
     message = str(details["msg"]).removeprefix("Value error, ")
-    return source.problem(where, message[0].lower() + message[1:])
+    return message[0].lower() + message[1:]
 
 
 def _unknown_key(key: str, known: list[str]) -> str:

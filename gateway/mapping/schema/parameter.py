@@ -97,6 +97,8 @@ class Parameter(Section):
             raise ValueError("'bare' names one of the 'members' of a 'type: list'")
         if self.only is not None and not self.otherwise:
             raise ValueError("'only' needs 'otherwise': the reason why it counts as not sent")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("'min' is greater than 'max', so that every value would be wrong")
         if self.refused and self.ignored:
             raise ValueError("a parameter is refused or ignored, not both")
         return self
