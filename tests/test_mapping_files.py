@@ -11,7 +11,7 @@ from gateway.mapping.coverage import coverage
 from gateway.mapping.json_schema import json_schema_text
 from gateway.mapping.loader import load
 from gateway.mapping.source import read_source
-from tests.support.servers import MAPPINGS
+from tests.support.servers import MAPPINGS, accounts
 
 ROOT = MAPPINGS.parent
 #: The parameter table of the wire page.
@@ -79,6 +79,16 @@ def _squeezed(text: str) -> str:
     """Without indentation, comments and blank lines, which a quotation may leave out."""
     lines = (line.strip() for line in text.splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("#"))
+
+
+def test_the_dialect_to_begin_from_is_one(tmp_path: Path) -> None:
+    """Put beside the shipped upstream file, with a login in it, it is all that there is to do."""
+    for file in (ROOT / "docs" / "letterbox.yaml", MAPPINGS / "smsbat.yaml"):
+        (tmp_path / file.name).write_text(file.read_text())
+    content = accounts("http://127.0.0.1:1")
+    content["accounts"] = {"demo": {"smsbat": "main", "logins": {"letterbox": {"secrets": ["sesame"]}}}}
+    (tmp_path / "accounts.yaml").write_text(json.dumps(content))
+    assert [*load([tmp_path]).dialects] == ["letterbox"]
 
 
 def test_the_example_accounts_are_complete(tmp_path: Path) -> None:
