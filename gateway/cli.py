@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,6 +42,21 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(metadata.version("smsbat-gateway"))
+        raise typer.Exit
+
+
+@app.callback()
+def version(
+    _: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Tell it, and end.")
+    ] = False,
+) -> None:
+    """Options of all commands."""
 
 
 @app.command()

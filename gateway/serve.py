@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 
 import structlog
 
@@ -15,8 +16,8 @@ from gateway.errors import ConfigurationError
 from gateway.logs import configure_logging
 from gateway.mapping.loader import Plan, gets_pictures, load
 from gateway.process import run_until_stopped
-from gateway.settings import NO_PUBLIC_URL, Settings
-from gateway.store.engine import open_engine
+from gateway.settings import NO_PUBLIC_URL, Settings, misspelt
+from gateway.store.engine import open_engine, shown
 from gateway.store.migrations import migrate
 from gateway.workers import Workers
 
@@ -27,6 +28,8 @@ def run_gateway(settings: Settings) -> None:
     plan = load([settings.mappings])
     doors = Doors.of(settings)
     log = structlog.get_logger("gateway.serve")
+    for name, near in misspelt(os.environ).items():
+        log.warning("a variable of the environment is no setting", name=name, did_you_mean=near)
     if settings.public_url is None and gets_pictures(plan.dialects.values(), plan.accounts):
         log.warning(NO_PUBLIC_URL)
 
@@ -51,12 +54,18 @@ def _serve(plan: Plan, settings: Settings, doors: Doors, parents_end: int | None
     async def program(stop: asyncio.Event) -> None:
         async with gateway(plan, settings, doors, load=loading, tell_others=tell_others) as switch:
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, switch.reload_wanted.set)
+            names = [*plan.dialects]
             listens = {"listen": settings.listen, "tls": settings.tls_listen, "operator": settings.operator_listen}
-            log.info("serving", **listens, dialects=[*plan.dialects])
+            log.info("serving", version=version("smsbat-gateway"), **listens, **_places(settings), dialects=names)
             await stop.wait()
             log.info("stopping")
 
     run_until_stopped(program, parents_end)
+
+
+def _places(settings: Settings) -> dict[str, str]:
+    """Where it all is."""
+    return {"database": shown(settings.database), "mappings": str(settings.mappings), "media": settings.media}
 
 
 def _newest(plan: Plan, loading: Callable[[], Plan]) -> Plan:

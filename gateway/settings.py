@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.tls import TlsVersion
 
+_PREFIX = "GATEWAY_"
 #: ``host:port``; an IPv6 address stands in brackets.
 Address = str
 _ADDRESS = r"(\[[0-9a-fA-F:.]+\]|[^:\[\],\s]+):\d{1,5}"
@@ -28,7 +31,7 @@ NO_PUBLIC_URL = (
 class Settings(BaseSettings):
     """What a process needs to start."""
 
-    model_config = SettingsConfigDict(env_prefix="GATEWAY_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True)
 
     mappings: Path = Field(Path("mappings"), description="Folder of mapping files, accounts.yaml included.")
     database: str = Field("sqlite:///gateway.db", description="Database URL.")
@@ -65,6 +68,18 @@ class Settings(BaseSettings):
         if not self.listen and not self.tls_listen:
             raise ValueError("GATEWAY_LISTEN and GATEWAY_TLS_LISTEN are both blank")
         return self
+
+
+def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that look like settings and are none, by what they may be meant as. Mapping files may use others."""
+    known = [name.upper() for name in Settings.model_fields]
+    found = {}
+    for name in environment:
+        word = name.removeprefix(_PREFIX)
+        near = difflib.get_close_matches(word, known, n=1) if word != name and word not in known else []
+        if near:
+            found[name] = _PREFIX + near[0]
+    return found
 
 
 def addresses(listed: str) -> list[Address]:

@@ -16,7 +16,7 @@ from gateway.sandbox.behaviour import NUMBERS
 from tests.support.process import COMMAND, command, gateway_process
 from tests.support.raw import OK, exchange, get, signed
 from tests.support.servers import MAPPINGS, accounts, eventually, free_address, running_sandbox, write_mappings
-from tests.test_operator import figures
+from tests.test_operator import figures, told
 from tests.test_reload import reload
 
 ROOT = MAPPINGS.parent
@@ -48,6 +48,21 @@ def test_check_fails_with_every_problem(tmp_path: Path) -> None:
 
 def test_schema_prints_what_is_checked_in() -> None:
     assert command("schema").stdout == (MAPPINGS / "schema.json").read_text()
+
+
+def test_the_version() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", command("--version").stdout)
+
+
+def test_what_is_used_is_told_at_the_start_and_what_is_misspelt(tmp_path: Path) -> None:
+    mappings = write_mappings(tmp_path / "mappings", accounts("http://127.0.0.1:1"))
+    environment = {"GATEWAY_LISTNE": "x", "GATEWAY_SHOP": "y"}
+    with gateway_process(mappings, tmp_path / "gateway.db", free_address(), tmp_path / "log", environment) as process:
+        (serving,) = eventually(lambda: told(tmp_path / "log", "serving"))
+        assert (serving["listen"], serving["mappings"]) == (process.address, str(mappings))
+        assert serving["database"] == f"sqlite:///{tmp_path / 'gateway.db'}"
+        (line,) = told(tmp_path / "log", "a variable of the environment is no setting")
+        assert (line["name"], line["did_you_mean"]) == ("GATEWAY_LISTNE", "GATEWAY_LISTEN")
 
 
 def test_migrate(tmp_path: Path) -> None:

@@ -50,13 +50,13 @@ def test_a_refusal_that_is_being_written_is_what_the_client_is_told(
 ) -> None:
     """SMSBAT refuses the key in time, but the database is held up until after the wait has ended."""
     with running_sandbox(key="another") as sandbox:
-        with running_gateway(tmp_path, sandbox.url, wait=0.4) as address:
+        with running_gateway(tmp_path, sandbox.url, wait=1.0) as address:
             answers: list[str] = []
             client = threading.Thread(target=lambda: answers.append(send(address, "380500000304").text))
             with _held_from_the_first_call(tmp_path, sandbox.sandbox, monkeypatch):
                 client.start()
                 eventually(lambda: sandbox.summary()["calls"] == 1)
-                client.join(0.8)
+                client.join(1.5)
                 assert answers == []
             client.join()
             assert answers == [TEMPORARY]

@@ -59,6 +59,11 @@ def open_engine(database: str) -> Engine:
     return _sqlite(url)
 
 
+def shown(database: str) -> str:
+    """A database URL without its password."""
+    return make_url(database).render_as_string(hide_password=True)
+
+
 def require_database(database: str) -> None:
     """Raises ``ConfigurationError`` when a database URL names a file that is not there: who only reads makes none."""
     try:
