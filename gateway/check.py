@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gateway.core.addresses import is_address, may_reach
+from gateway.mapping.accounts import Accounts
 from gateway.mapping.coverage import Coverage, coverage
 from gateway.mapping.dialect import DialectPlan
 from gateway.mapping.loader import gets_pictures, load_dialects
@@ -31,12 +35,26 @@ def run_check(directory: Path, public_url: str | None) -> bool:
     for plan in plans:
         console.print(_table(plan))
         console.print(f"   {len(plan.file.examples)} worked examples come out as the file says.\n")
-    if public_url is None and accounts is not None and gets_pictures(plans, accounts):
-        console.print(f"[yellow]Note: {NO_PUBLIC_URL}.[/]", soft_wrap=True)
-    if accounts is None:
-        console.print("[yellow]Note: there is no file of accounts here, without which nothing is served.[/]")
+    for note in _notes(plans, accounts, public_url):
+        console.print(f"[yellow]Note: {escape(note)}.[/]", soft_wrap=True)
     console.print("[green]All mapping files are in order.[/]")
     return True
+
+
+def _notes(plans: Sequence[DialectPlan], accounts: Accounts | None, public_url: str | None) -> Iterator[str]:
+    """What is no fault of the files, and yet not what is wanted."""
+    if accounts is None:
+        yield "there is no file of accounts here, without which nothing is served"
+        return
+    if public_url is None and gets_pictures(plans, accounts):
+        yield NO_PUBLIC_URL
+    for (account, dialect), target in accounts.targets.items():
+        host = urlsplit(target.url).hostname or ""
+        if is_address(host) and not may_reach(host, target.private):
+            yield (
+                f"the script that account '{account}' has for {dialect} is at an address that callbacks do not reach"
+                " as the file stands; in a private network it needs 'private: true'"
+            )
 
 
 def _table(plan: DialectPlan) -> Table:

@@ -46,6 +46,14 @@ def test_check_fails_with_every_problem(tmp_path: Path) -> None:
     assert "nothing is called 'timeout' here" in shown.stdout
 
 
+def test_check_notes_a_script_that_is_not_reached(tmp_path: Path) -> None:
+    for private, noted in ((False, True), (True, False)):
+        callback = {"url": "http://127.0.0.1:9/dlr", "private": private}
+        folder = write_mappings(tmp_path / str(private), accounts("http://127.0.0.1:1", reports={"callback": callback}))
+        shown = command("check", str(folder))
+        assert (shown.returncode, "needs 'private: true'" in shown.stdout) == (0, noted), shown.stdout
+
+
 def test_schema_prints_what_is_checked_in() -> None:
     assert command("schema").stdout == (MAPPINGS / "schema.json").read_text()
 

@@ -80,6 +80,15 @@ _SPECIAL = tuple(
 )
 
 
+def is_address(host: str) -> bool:
+    """Whether it is numeric, and no name."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
 def may_reach(address: str, private: bool) -> bool:
     """Whether a connection to a numeric address is allowed; ``private`` when the operator's file says it may be.
 
