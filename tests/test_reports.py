@@ -204,8 +204,17 @@ def test_the_leg_that_delivered(tmp_path: Path) -> None:
         eventually(lambda: partner.told == [delivery(message, rest="sending_method=sms")])
 
 
-def test_accepted_and_refused_later_is_told(tmp_path: Path) -> None:
-    """A request of several phones is a success when SMSBAT takes one of them."""
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_accepted_and_refused_later_is_told(is_stopped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request of several phones is a success when SMSBAT takes one of them.
+
+    The report is owed by the same transaction as the refusal, so also when the gateway ends before it answers.
+    """
+    if is_stopped:
+
+        async def ended(*_: object) -> None: ...
+
+        monkeypatch.setattr("gateway.outbound.reports.Reports.report_surely", ended)
     with partnership(tmp_path) as partner:
         raw = get(signed(phone=["380500000409", "99903000409"], txt="x", dlr="1", sending_method="viber"))
         ids = dict(exchange(partner.address, raw).message_ids)

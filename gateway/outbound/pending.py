@@ -15,12 +15,14 @@ _NO_VERDICT = Receipt(Outcome.TEMPORARY)
 class Verdicts:
     """The receipts of one submission, gathered until all are there or nobody waits any more."""
 
-    __slots__ = ("_missing", "_receipts", "_writing", "_written", "awaited", "latest", "over")
+    __slots__ = ("_missing", "_receipts", "_writing", "_written", "awaited", "has_taken", "latest", "over")
 
     def __init__(self, ids: Iterable[str], over: asyncio.Future[None]) -> None:
         #: Done when all receipts are there, or the wait was ended.
         self.over = over
         self.awaited = True
+        #: Whether SMSBAT took one of them, so that the answer will be success.
+        self.has_taken = False
         self._writing = 0
         self._written: asyncio.Event | None = None
         self._receipts: dict[str, Receipt | None] = dict.fromkeys(ids)
@@ -33,6 +35,7 @@ class Verdicts:
         if self._receipts[message_id] is None:
             self._receipts[message_id] = receipt
             self._missing -= 1
+            self.has_taken = self.has_taken or not receipt.refused
         if self._missing == 0:
             self.end_wait()
 
@@ -97,6 +100,11 @@ class Pending:
     def awaited(self) -> bool:
         """Whether a client still waits for its verdict."""
         return self.verdicts is not None and self.verdicts.awaited
+
+    @property
+    def is_told_of_refusals(self) -> bool:
+        """Whether a refusal of it is told in its client's answer."""
+        return self.verdicts is not None and self.verdicts.awaited and not self.verdicts.has_taken
 
     def tell(self, receipt: Receipt) -> None:
         """Pass the verdict on to the waiting client, if there is one; it waits for this message no longer."""

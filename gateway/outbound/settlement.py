@@ -107,11 +107,11 @@ class Settlement:
         return [(pending, each) for pending, each in settled if pending.settling]
 
     async def _stored_with_reports(self, settled: Ends) -> bool:
-        """A client that waits is told of a failure in its answer; the others are owed a report of it."""
+        """A client that waits is told of a failure in its answer, unless that is success; others are owed a report."""
         owed: list[Settled] = []
         others: list[Settled] = []
         for pending, each in settled:
-            (owed if each.failure and not pending.awaited else others).append(each)
+            (owed if each.failure and not pending.is_told_of_refusals else others).append(each)
         return (not owed or await self.stored(owed, owed=True)) and (not others or await self.stored(others))
 
     async def _stored_apart(self, settled: list[Settled], owed: bool) -> bool:
