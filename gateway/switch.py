@@ -171,8 +171,10 @@ class Switch:
 def files_of(folder: Path) -> Files:
     """What tells a folder's files from what they were; links are followed, as those that orchestrators swap."""
     found = set()
-    for path in [*folder.glob("*.yaml"), *folder.glob("*.yml")]:
-        with contextlib.suppress(OSError):
-            status = path.stat()
-            found.add((path.name, status.st_mtime_ns, status.st_size, status.st_ino))
+    # A folder of a network may be away for a while: then its files have changed, and can't be loaded.
+    with contextlib.suppress(OSError):
+        for path in [*folder.glob("*.yaml"), *folder.glob("*.yml")]:
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                found.add((path.name, status.st_mtime_ns, status.st_size, status.st_ino))
     return frozenset(found)
