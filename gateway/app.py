@@ -25,18 +25,25 @@ from gateway.store.media import MediaStore
 from gateway.store.numbers import Numbers
 from gateway.store.pictures import open_storage
 from gateway.store.scrubbing import keep_clean
-from gateway.switch import Switch
+from gateway.switch import Files, Switch
 from gateway.tls import Certificate
 from gateway.tracing import Observer, tracing
 from gateway.translation import Ground, run_beside
 
 _DAY = 86_400_000
-#: Reads the mapping files.
-Load = Callable[[], Plan]
 
 
 def nobody() -> None:
     """There are no other workers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reloading:
+    """How mapping files are read anew. ``used`` is what told them apart from others when they were read first."""
+
+    load: Callable[[], Plan]
+    used: Files
+    tell_others: Callable[[], None] = nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +71,11 @@ async def gateway(
     settings: Settings,
     doors: Doors,
     observer: Observer = log_exchange,
-    load: Load | None = None,
-    tell_others: Callable[[], None] = nobody,
+    reloading: Reloading | None = None,
 ) -> AsyncIterator[Switch]:
     """A gateway that serves while the block runs. Raises ``ConfigurationError`` when it can't start.
 
-    With ``load`` it looks after the mapping files, and uses them as ``load`` reads them when they have changed.
+    With ``reloading`` it looks after the mapping files, and uses them as they are when they have changed.
     """
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(tracing())
@@ -79,11 +85,12 @@ async def gateway(
         pictures, retention = (int(days * _DAY) for days in (settings.media_retention_days, settings.retention_days))
         album = Album(MediaStore(database), storage, settings.public_url, pictures)
         ground = Ground(database, Numbers(database), album, storage, retention, pictures, told_together(observer))
-        switch = Switch(ground, load or (lambda: plan))
+        switch = Switch(ground, reloading.load if reloading else lambda: plan)
         stack.push_async_callback(switch.stop)
         await switch.use(plan)
-        if load is not None:
-            run_beside(stack, switch.watch(settings.mappings))
+        if reloading:
+            run_beside(stack, switch.watch(settings.mappings, reloading.used))
+        tell_others = reloading.tell_others if reloading else nobody
         operator = operator_app(switch.condition, partial(_reloaded, switch, tell_others))
         await stack.enter_async_context(listening(operator, [doors.operator]))
         await _open(stack, doors, PictureApp(album, switch), switch)
@@ -94,7 +101,8 @@ async def _reloaded(switch: Switch, tell_others: Callable[[], None]) -> str | No
     """The operator reaches one of the workers; the others need not load what is wrong."""
     problem = await switch.reload()
     if problem is None:
-        tell_others()
+        with contextlib.suppress(OSError):
+            tell_others()
     return problem
 
 

@@ -12,7 +12,7 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
-from gateway.app import Doors, gateway
+from gateway.app import Doors, Reloading, gateway
 from gateway.inbound.hooks import HOOK_PATH
 from gateway.inbound.telling import log_exchange
 from gateway.listener import bind
@@ -24,6 +24,7 @@ from gateway.process import run_until_stopped
 from gateway.sandbox.server import serving
 from gateway.sandbox.smsbat import Sandbox, SandboxOptions
 from gateway.settings import Settings
+from gateway.switch import files_of
 
 #: More messages of a request than this are only hinted at.
 SHOWN_MESSAGES = 3
@@ -40,6 +41,7 @@ def run_demo(mappings: Path, database: str, media: str, port: int, operator_port
     def loaded() -> Plan:
         return _towards(load(files), sandbox_port)
 
+    reloading = Reloading(loaded, files_of(mappings))
     plan = loaded()
     commentary = Commentary()
     hook = f"http://127.0.0.1:{port}{HOOK_PATH}{next(iter(plan.accounts.hooks))}"
@@ -56,7 +58,7 @@ def run_demo(mappings: Path, database: str, media: str, port: int, operator_port
     doors, bound = Doors.of(settings), bind(smsbat)
 
     async def program(stop: asyncio.Event) -> None:
-        async with serving(sandbox, bound), gateway(plan, settings, doors, commentary.answered, loaded):
+        async with serving(sandbox, bound), gateway(plan, settings, doors, commentary.answered, reloading):
             commentary.welcome(port, operator_port, sandbox_port)
             await stop.wait()
             commentary.bye()

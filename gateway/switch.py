@@ -146,9 +146,8 @@ class Switch:
         PLAN_FAILURES.inc()
         return problem
 
-    async def watch(self, folder: Path) -> None:
-        """Reload when the files of a folder have changed, or when it is wanted."""
-        used = await asyncio.to_thread(files_of, folder)
+    async def watch(self, folder: Path, used: Files) -> None:
+        """Reload when the files of a folder are others than those in use, or when it is wanted."""
         before = used
         while True:
             wanted = await self._wanted()

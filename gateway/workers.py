@@ -63,7 +63,7 @@ class Workers:
             return
         for number in _STOPS:
             signal.signal(number, signal.SIG_DFL)
-        # Whoever asks for a reload before it serves has what it wants.
+        # Until it begins: it loads what is there then.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
         os.close(self._own_end)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import NoReturn, cast
 
 import pytest
 
 from gateway.core.retry import LONGEST_PAUSE
-from gateway.outbound import releaser
-from gateway.outbound.callbacks import CallbackDispatcher
+from gateway.outbound import poller as poller_module
 from gateway.outbound.client import Answered
 from gateway.outbound.poller import Poller
-from gateway.outbound.releaser import Releaser
 from gateway.outbound.reports import Reports
-from gateway.store.releases import ReleaseStore
 from gateway.store.reports import Check
 from tests.support.servers import plan_for
 
@@ -31,8 +28,8 @@ class _Reports:
     store = _Store()
 
 
-def polling(folder: Path) -> Poller:
-    plan = plan_for(folder, "http://127.0.0.1:1", {"reads_per_second": 1000})
+def polling(folder: Path, reads_per_second: int = 1000) -> Poller:
+    plan = plan_for(folder, "http://127.0.0.1:1", {"reads_per_second": reads_per_second})
     return Poller(plan.accounts.smsbat["main"], plan.upstream.hooks, cast("Reports", _Reports()))
 
 
@@ -67,37 +64,38 @@ def test_a_pause_that_smsbat_asks_for_has_an_end(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-class _Silent:
-    """A poller whose questions are never answered."""
+def test_who_asks_ahead_of_others_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages that are sent instead of others go out by what is known, when SMSBAT says nothing."""
+    monkeypatch.setattr(poller_module, "_PATIENCE", 0.01)
 
-    async def ask(self, checks: Sequence[Check]) -> None:
+    async def read(message_id: str) -> NoReturn:
         await asyncio.Event().wait()
-
-
-class _Due:
-    """Messages to go out instead of others."""
-
-    def __init__(self) -> None:
-        self.followed = False
-
-    async def firsts(self, now: int) -> Mapping[str, Sequence[Check]]:
-        return {"main": CHECKS}
-
-    async def follow(self, now: int) -> Mapping[str, int]:
-        self.followed = True
-        return {}
-
-    async def next_due(self, now: int) -> int | None:
-        return None
-
-
-def test_what_is_sent_instead_does_not_wait_for_a_status_that_can_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(releaser, "_LAST_LOOK", 0.01)
-    due = _Due()
+        raise AssertionError
 
     async def scenario() -> None:
-        pollers: Any = {"main": _Silent()}
-        await Releaser(cast("ReleaseStore", due), {}, pollers, cast("CallbackDispatcher", None))._follow_ups(0)
+        poller = polling(tmp_path)
+        monkeypatch.setattr(poller._client, "read", read)
+        async with asyncio.timeout(5):
+            await poller.ask(CHECKS)
+        assert poller._reading
 
     asyncio.run(scenario())
-    assert due.followed
+
+
+def test_as_many_as_are_due_are_asked_about_however_long_that_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poller_module, "_PATIENCE", 0.8)
+    asked: list[str] = []
+
+    async def read(message_id: str) -> Answered:
+        asked.append(message_id)
+        return Answered(404, b"", None)
+
+    async def scenario() -> None:
+        poller = polling(tmp_path, reads_per_second=40)
+        monkeypatch.setattr(poller._client, "read", read)
+        await poller.ask([replace(CHECKS[0], id=f"id-{i}", upstream_id=f"{i}") for i in range(60)])
+
+    asyncio.run(scenario())
+    assert len(asked) == 60

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway.sandbox.behaviour import NUMBERS
+from gateway.store.engine import shown
 from tests.support.process import COMMAND, command, gateway_process
 from tests.support.raw import OK, exchange, get, signed
 from tests.support.servers import MAPPINGS, accounts, eventually, free_address, running_sandbox, write_mappings
@@ -56,6 +57,11 @@ def test_check_notes_a_script_that_is_not_reached(tmp_path: Path) -> None:
 
 def test_schema_prints_what_is_checked_in() -> None:
     assert command("schema").stdout == (MAPPINGS / "schema.json").read_text()
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:hidden@db/gw", "postgresql://db/gw?user=me&password=hidden"])
+def test_a_database_is_shown_without_its_password(url: str) -> None:
+    assert "hidden" not in shown(url)
 
 
 def test_the_version() -> None:

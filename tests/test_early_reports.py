@@ -39,7 +39,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch, rounds: Sequence[Round]) -> list[flo
     arrivals = [arrived for _, arrived in rounds]
     reports = Reports(cast("ReportStore", _Store(rounds)), cast("CallbackDispatcher", _Dispatcher()))
 
-    async def wait(seconds: float) -> bool:
+    async def wait(seconds: float, _known: int) -> bool:
         seen.append(seconds)
         if len(seen) == len(rounds):
             raise asyncio.CancelledError

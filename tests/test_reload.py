@@ -18,7 +18,7 @@ import pytest
 from gateway.errors import StoreUnavailable
 from gateway.mapping.loader import Plan
 from gateway.settings import Address
-from gateway.switch import Switch
+from gateway.switch import Switch, files_of
 from gateway.translation import Ground
 from tests.support.process import GatewayProcess, gateway_process
 from tests.support.raw import Connection, exchange, get, signed
@@ -146,7 +146,7 @@ def test_files_that_the_database_does_not_let_be_used_are_tried_again(
         switch = Switch(cast("Ground", None), lambda: cast("Plan", None))
         monkeypatch.setattr(switch, "use", use)
         switch.reload_wanted.set()
-        await switch.watch(tmp_path)
+        await switch.watch(tmp_path, files_of(tmp_path))
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(scenario())

@@ -105,8 +105,8 @@ def stage(status: Status | None, ended: bool, told: bool, on_its_way: bool = Fal
     """What to tell who asks; ``told``: somebody has asked since the message's end was known.
 
     Only then the end is told: before, the message is seen as sent once (wire: smsby.md, 4: a loop in use waits for
-    exactly that). ``on_its_way``: SMSBAT took it a while ago. A webhook may tell of nothing but ends.
+    exactly that). ``on_its_way``: SMSBAT took it a while ago, and tells by a webhook, which may tell of ends only.
     """
     if ended:
         return _STAGES.get(status or Status.REJECTED, Stage.UNDELIVERED) if told else Stage.SENT
-    return Stage.SENT if status is Status.SENDING or (status is None and on_its_way) else Stage.NEW
+    return Stage.SENT if status is Status.SENDING or on_its_way else Stage.NEW

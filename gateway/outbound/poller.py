@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Sequence
@@ -34,6 +35,8 @@ _BATCH = 100
 #: Seconds between looks for messages that are due, and after trouble.
 _PAUSE = 1.0
 _TROUBLE = 5.0
+#: Seconds that who asks ahead of others waits beyond what the limit of reads makes of it.
+_PATIENCE = 15.0
 #: Milliseconds after the time of a message of an earlier version, which did not say how long it is to be watched.
 _UNSAID = 86_400_000 + GRACE
 #: Milliseconds after a message's time, when it counts as over although SMSBAT could not be asked.
@@ -50,7 +53,8 @@ class Poller:
         self._works = works
         self._client = SmsbatClient(login, hooks.read_path, IN_FLIGHT)
         # One at a time, evenly, and a little slower than allowed: reads can bunch up on their way.
-        self._budget = CallBudget(login.settings.reads_per_second * _PACE, 1, IN_FLIGHT)
+        self._rate = login.settings.reads_per_second * _PACE
+        self._budget = CallBudget(self._rate, 1, IN_FLIGHT)
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._failures = 0
         self._pause_until = 0.0
@@ -67,13 +71,15 @@ class Poller:
             await self._client.aclose()
 
     async def ask(self, checks: Sequence[Check]) -> None:
-        """Ask about these messages now, ahead of all others."""
-        for check in checks:
-            if check.id not in self._reading:
-                await self._look(check)
-        asked = [self._reading[check.id] for check in checks if check.id in self._reading]
-        if asked:
-            await asyncio.wait(asked)
+        """Ask about these messages now, ahead of all others; not for longer than SMSBAT takes when it answers."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE + len(checks) / self._rate):
+                for check in checks:
+                    if check.id not in self._reading:
+                        await self._look(check)
+                asked = [self._reading[check.id] for check in checks if check.id in self._reading]
+                if asked:
+                    await asyncio.wait(asked)
 
     async def _step(self) -> None:
         if not self._works.has(polling(self._name)):

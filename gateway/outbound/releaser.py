@@ -24,8 +24,6 @@ log = structlog.get_logger("gateway.releaser")
 #: open, and at most.
 _AT_WORK, _HELD_UP, _OPEN, _LONGEST = 0.02, 0.2, 1.0, 30.0
 _TROUBLE, _NOT_MINE = 2.0, 1.0
-#: Seconds in which SMSBAT is asked once more about messages before others go out instead of them.
-_LAST_LOOK = 15.0
 
 
 class Releaser:
@@ -110,10 +108,7 @@ class Releaser:
         """What is known of a message may be old: SMSBAT is asked once more before another one goes out instead."""
         for name, checks in (await self._store.firsts(now)).items():
             if name in self._pollers:
-                # When it does not say, the messages go out by what is known.
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_LAST_LOOK):
-                        await self._pollers[name].ask(checks)
+                await self._pollers[name].ask(checks)
         sent = await self._store.follow(now)
         for name in sent:
             if name in self._senders:

@@ -81,8 +81,9 @@ class Reports:
                 async with asyncio.timeout(LONGEST_PAUSE):
                     await self._early.wait()
             self._early.clear()
+            known = self._arrivals
             in_vain = await self._try_early()
-            has_new = await self._wait(pause if in_vain else PAUSE)
+            has_new = await self._wait(pause if in_vain else PAUSE, known)
             pause = min(LONGEST_PAUSE, pause * 2) if in_vain and not has_new else PAUSE
 
     async def _try_early(self) -> bool:
@@ -96,9 +97,8 @@ class Reports:
         self.follow(applied)
         return bool(applied.early) and not applied.caught_up
 
-    async def _wait(self, seconds: float) -> bool:
-        """Whether new ones came meanwhile: those are not kept waiting for the old ones of somebody else."""
-        known = self._arrivals
+    async def _wait(self, seconds: float, known: int) -> bool:
+        """Whether more came than were ``known``: those are not kept waiting for the old ones of somebody else."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and self._arrivals == known:
             await asyncio.sleep(PAUSE)

@@ -80,6 +80,7 @@ class Sender:
         self._deadlines = Deadlines()
         self._tasks: set[asyncio.Task[None]] = set()
         self._times_denied = 0
+        self._is_finishing = False
         self._conditions = Conditions(login.name)
         self._changed = asyncio.Event()
         self._wake = Alarm(self._changed.set)
@@ -93,10 +94,17 @@ class Sender:
         self._runner = asyncio.create_task(self._run())
 
     async def finish(self) -> None:
-        """Before another one follows: go on with what is in memory, as long as SMSBAT takes it, and a call may last."""
-        until = time.monotonic() + self._client.patience
-        while time.monotonic() < until and (self._tasks or (self._backlog.held and self.condition is Condition.OK)):
+        """Before another one follows: submit what is in memory while SMSBAT takes it, and let all calls end.
+
+        What is on disk is the other one's. A call that is cut off would be made again.
+        """
+        self._is_finishing = True
+        until = time.monotonic() + STOP_TIMEOUT
+        while time.monotonic() < until and self._backlog.held and self.condition is Condition.OK:
             await asyncio.sleep(_LOOK)
+        self._runner.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._client.patience)
 
     async def stop(self) -> None:
         """Let calls in flight end, and leave the rest on disk for the next start."""
@@ -193,7 +201,7 @@ class Sender:
     def busy(self) -> bool:
         """Whether it has as many messages as a few calls take; single ones are to find room behind them."""
         few_calls = _BUSY_CALLS * self._settings.messages_per_call
-        return self._backlog.held > min(few_calls, self._backlog.room // _BUSY_CALLS)
+        return self._is_finishing or self._backlog.held > min(few_calls, self._backlog.room // _BUSY_CALLS)
 
     def hold(self, messages: Sequence[Message]) -> None:
         """Stored messages that are due later: they stay on disk until then."""
@@ -231,7 +239,7 @@ class Sender:
         if not self._store.is_sure:
             self._wake_after(RETRY_DELAY)
             return
-        if self._backlog.wants_more:
+        if self._backlog.wants_more and not self._is_finishing:
             await self._refill()
         while self._backlog and self._store.is_sure:
             delay = self._pace.delay(len(self._backlog), time.monotonic())

@@ -18,7 +18,7 @@ from gateway.store.database import Database
 from gateway.store.tables import is_mailing, mailings, messages, records, replies
 
 _OUT = (State.SUBMITTED.value, State.UNPAIRED.value)
-#: Milliseconds after which a message that SMSBAT took is on its way, when nothing was told of it.
+#: Milliseconds after which a message that SMSBAT took is on its way, when it is not asked about it.
 _SOON = 5_000
 _COLUMNS = (
     messages.c.id,
@@ -32,6 +32,8 @@ _COLUMNS = (
     messages.c.asked_at,
     messages.c.settled_at,
     messages.c.accepted_at,
+    messages.c.check_at,
+    messages.c.watch_until,
 )
 #: By channel, the texts that messages are made of.
 _TEXTS = {"sms": "text", "viber": "viber_text"}
@@ -124,10 +126,15 @@ def _execute(statement: Executable, connection: Connection) -> None:
     connection.execute(statement)
 
 
+def _on_its_way(row: Row[Any], now: int) -> bool:
+    """Whether SMSBAT took it a while ago, and is not asked about it before its time is over."""
+    is_asked = row.check_at is not None and row.watch_until is not None and row.check_at < row.watch_until
+    return row.state in _OUT and row.settled_at + _SOON <= now and not is_asked
+
+
 def _told(row: Row[Any], told: bool, now: int) -> Known:
     """A message in the words that dialect files use."""
-    on_its_way = row.state in _OUT and row.settled_at is not None and row.settled_at + _SOON <= now
-    shown = stage(Status(row.status) if row.status else None, row.final_at is not None, told, on_its_way)
+    shown = stage(Status(row.status) if row.status else None, row.final_at is not None, told, _on_its_way(row, now))
     told_end = shown not in ("new", "sent")
     return {
         "number": row.number,

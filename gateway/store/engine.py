@@ -60,8 +60,8 @@ def open_engine(database: str) -> Engine:
 
 
 def shown(database: str) -> str:
-    """A database URL without its password."""
-    return make_url(database).render_as_string(hide_password=True)
+    """A database URL without its password, which may stand among its options too."""
+    return make_url(database).set(query={}).render_as_string(hide_password=True)
 
 
 def require_database(database: str) -> None:

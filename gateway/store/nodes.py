@@ -122,7 +122,6 @@ class Node:
         return await self._database.writer.run(lambda connection: self._hold(connection, names))
 
     def _enter(self, connection: Connection, old: str) -> _Heard:
-        one_at_a_time(connection, "nodes")
         connection.execute(delete(nodes).where(nodes.c.id == old))
         until = _now(connection) + int(BELIEVED * 1000)
         here = {"id": self._id, "host": _HOST, "process": _process(os.getpid()), "until": until}
@@ -134,8 +133,6 @@ class Node:
 
         When the database itself was away, nobody was heard: all are there, with what they had.
         """
-        # Who was silent may speak at this moment.
-        one_at_a_time(connection, "nodes")
         now = _now(connection)
         since = now if now - self._heard.at > _GAP else self._heard.since
         connection.execute(update(nodes).where(nodes.c.id == self._id).values(until=now + int(BELIEVED * 1000)))
