@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from sqlalchemy import ColumnElement, Engine, delete, update
+from sqlalchemy import ColumnElement, Engine, delete, event, update
 
 from gateway.core.budget import CallBudget
 from gateway.errors import StoreUnavailable
@@ -186,6 +186,31 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
     clock = _Clock(NOW)
     monkeypatch.setattr(nodes, "_now", lambda _connection: clock.now)
     return clock
+
+
+def test_who_speaks_while_it_is_being_struck_off_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was told that it is believed, so that nobody may take over what it has. A file lets only one write at all."""
+    clock, engine = _clock(monkeypatch), open_engine(new_database())
+
+    async def scenario() -> None:
+        async with opened(engine) as database, opened(open_engine(engine.url.render_as_string(False))) as another:
+            first, second = await _joined(database), await _joined(another)
+            for _ in range(int(BELIEVED)):
+                clock.now += 1000
+                assert await first.beat()
+            clock.now += 1000
+            speaks = update(tables.nodes).where(is_node(second.id)).values(until=clock.now + 10_000)
+
+            def between(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+                if statement.startswith("DELETE FROM nodes"):
+                    with another.engine.begin() as connection:
+                        connection.execute(speaks)
+
+            event.listen(engine, "before_cursor_execute", between)
+            await first.beat()
+            assert await second.beat()
+
+    asyncio.run(scenario())
 
 
 def test_beats_at_the_same_moment_do_not_lock_each_other_out() -> None:

@@ -138,10 +138,16 @@ class Node:
         connection.execute(update(nodes).where(nodes.c.id == self._id).values(until=now + int(BELIEVED * 1000)))
         rows = connection.execute(select(nodes)).all()
         may_judge, on_file = now - since >= BELIEVED * 1000, connection.dialect.name == "sqlite"
-        dead = [row.id for row in rows if (may_judge and row.until < now) or _has_ended(row.host, row.process, on_file)]
+        dead = {
+            row.id: row.until
+            for row in rows
+            if (may_judge and row.until < now) or _has_ended(row.host, row.process, on_file)
+        }
         if dead:
-            connection.execute(delete(nodes).where(nodes.c.id.in_(dead)))
-        return _Heard(frozenset(row.id for row in rows) - frozenset(dead), now, since)
+            # Unless it has spoken since the look: what it said then is no longer what it says.
+            as_seen = nodes.c.until.in_([*dead.values()])
+            connection.execute(delete(nodes).where(nodes.c.id.in_([*dead]), as_seen))
+        return _Heard(frozenset(row.id for row in rows) - dead.keys(), now, since)
 
     def _hold(self, connection: Connection, names: Collection[str]) -> frozenset[str]:
         one_at_a_time(connection, "leases")
