@@ -92,10 +92,10 @@ class Tally:
 
 
 _STAGES = ("read", "understood", "done")
-REQUEST_TALLY, STAGE_TALLY = Tally(REQUEST_SECONDS, _QUICK), Tally(STAGE_SECONDS, _QUICK)
+_REQUEST_TALLY, _STAGE_TALLY = Tally(REQUEST_SECONDS, _QUICK), Tally(STAGE_SECONDS, _QUICK)
 _CALL_TALLY, _CALL_MESSAGES_TALLY = Tally(CALL_SECONDS, _QUICK), Tally(CALL_MESSAGES, _COUNTS)
 _COMMIT_TALLY, _COMMIT_WRITES_TALLY = Tally(COMMITS, _QUICK), Tally(COMMIT_WRITES, _COUNTS)
-_TALLIES = (REQUEST_TALLY, STAGE_TALLY, _CALL_TALLY, _CALL_MESSAGES_TALLY, _COMMIT_TALLY, _COMMIT_WRITES_TALLY)
+_TALLIES = (_REQUEST_TALLY, _STAGE_TALLY, _CALL_TALLY, _CALL_MESSAGES_TALLY, _COMMIT_TALLY, _COMMIT_WRITES_TALLY)
 _requests: Counts[tuple[str, str, str]] = Counts()
 _messages: Counts[tuple[str, str]] = Counts()
 _calls: Counts[tuple[str, str]] = Counts()
@@ -105,9 +105,9 @@ _COUNTED: tuple[tuple[Counter, Counts[Any]], ...] = ((REQUESTS, _requests), (MES
 def count_request(dialect: str, endpoint: str, outcome: str, moments: Sequence[float]) -> None:
     """A request was answered; ``moments`` are when its head was whole, and when each stage was over, in seconds."""
     _requests[dialect, endpoint, outcome] += 1
-    REQUEST_TALLY.observe(moments[-1] - moments[0], dialect)
+    _REQUEST_TALLY.observe(moments[-1] - moments[0], dialect)
     for stage, began, ended in zip(_STAGES, moments, moments[1:], strict=False):
-        STAGE_TALLY.observe(ended - began, stage)
+        _STAGE_TALLY.observe(ended - began, stage)
 
 
 def count_message(dialect: str, channel: str) -> None:

@@ -80,13 +80,16 @@ _SPECIAL = tuple(
 )
 
 
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+
+
 def is_address(host: str) -> bool:
     """Whether it is numeric, and no name."""
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
+    return _parsed(host) is not None
 
 
 def may_reach(address: str, private: bool) -> bool:
@@ -95,9 +98,8 @@ def may_reach(address: str, private: bool) -> bool:
     Addresses that hide an IPv4 address (mapped, translated, tunnelled) are judged by it when private ones are allowed,
     and refused otherwise: no partner has one.
     """
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
+    parsed = _parsed(address)
+    if parsed is None:
         return False
     meanings = _meanings(parsed)
     if _METADATA.intersection(meanings) or any(_within(each, _NEVER) for each in meanings):

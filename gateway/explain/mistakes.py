@@ -71,7 +71,7 @@ def find_mistakes(
         for guess in guesses
         if guess.values and matches(given.strip(), _signature(guess, secret))
     ]
-    return list(dict.fromkeys(found)) + _foreign_secret(plan, fields, given, others)
+    return list(dict.fromkeys(found)) + _foreign_secret(signed, given, others)
 
 
 def _differs(guess: Guess, signed: Sequence[bytes]) -> bool:
@@ -84,8 +84,7 @@ def _secret_name(identity: Identity, index: int) -> str:
     return "" if identity.secrets[0] == identity.secrets[1] else f" (with secret {index + 1} of this account's two)"
 
 
-def _foreign_secret(plan: DialectPlan, fields: Fields, given: bytes, others: Sequence[Identity]) -> list[str]:
-    signed = plan.authenticator.signed(fields)
+def _foreign_secret(signed: list[bytes], given: bytes, others: Sequence[Identity]) -> list[str]:
     return [
         f"it is signed with the secret of account '{other.account.name}'"
         for other in others
@@ -160,15 +159,11 @@ def _about_phones(signing: Signing) -> Iterator[Guess]:
 
 
 def _about_text(signing: Signing, text: bytes) -> Iterator[Guess]:
-    yield Guess(f"{signing.names[3]} was left out", signing.with_text(b""))
+    its = signing.names[3]
+    yield Guess(f"{its} was left out", signing.with_text(b""))
     for stray in (b"\n", b"\r\n", b" "):
-        yield Guess(
-            f"a stray newline or blank was signed at the end of {signing.names[3]}", signing.with_text(text + stray)
-        )
-    yield Guess(
-        f"{signing.names[3]} has a stray newline or blank around it that was not signed",
-        signing.with_text(text.strip()),
-    )
+        yield Guess(f"a stray newline or blank was signed at the end of {its}", signing.with_text(text + stray))
+    yield Guess(f"{its} has a stray newline or blank around it that was not signed", signing.with_text(text.strip()))
     yield Guess("newlines were signed as LF and sent as CRLF", signing.with_text(text.replace(b"\r\n", b"\n")))
     yield Guess("newlines were signed as CRLF and sent as LF", signing.with_text(text.replace(b"\n", b"\r\n")))
     yield from _about_charset(signing, text)

@@ -1,9 +1,9 @@
 """uvicorn's HTTP protocol (the httptools one), before which heads of real clients are repaired.
 
-Only what ``repair_head`` names changes; the parser still judges every head that is new. So messages
-are cut out of the stream exactly as it understands them: a head ends at its blank line, a body where the parser's own
-reading of Content-Length says. One that came before, byte for byte, means what it meant then, whatever its connection.
-Behind a chunked body in the same piece of data a pipelined request is parsed unrepaired.
+Only what ``repair_head`` names changes; the parser still judges every head that is new. So messages are cut out of the
+stream exactly as it understands them: a head ends at its blank line, a body where the parser's own reading of
+Content-Length says. One that came before, byte for byte, means what it meant then, whatever its connection. Behind a
+chunked body in the same piece of data a pipelined request is parsed unrepaired.
 
 Scope, cycle and timers are made here instead of by uvicorn, in fewer steps: every request has them.
 """
@@ -121,7 +121,7 @@ class _LegacyProtocol(HttpToolsProtocol):
     def _begin_known(self, head: bytes, known: KnownHead, body: bytes) -> None:
         """A request that came in one piece, with a head that needs no parsing."""
         self._silent_until = math.inf
-        self._request_head, self._head_understood = head, True
+        self._request_head = head
         self.expect_100_continue = False
         self.scope = scope = cast("HTTPScope", dict(known.scope))
         scope["client"], scope["server"], scope["scheme"] = self.client, self.server, cast("str", self.scheme)

@@ -74,12 +74,15 @@ class Poller:
         """Ask about these messages now, ahead of all others; not for longer than SMSBAT takes when it answers."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE + len(checks) / self._rate):
-                for check in checks:
-                    if check.id not in self._reading:
-                        await self._look(check)
-                asked = [self._reading[check.id] for check in checks if check.id in self._reading]
-                if asked:
-                    await asyncio.wait(asked)
+                await self._ask_all(checks)
+
+    async def _ask_all(self, checks: Sequence[Check]) -> None:
+        for check in checks:
+            if check.id not in self._reading:
+                await self._look(check)
+        asked = [self._reading[check.id] for check in checks if check.id in self._reading]
+        if asked:
+            await asyncio.wait(asked)
 
     async def _step(self) -> None:
         if not self._works.has(polling(self._name)):

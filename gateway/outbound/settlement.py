@@ -72,7 +72,7 @@ class Settlement:
         while True:
             try:
                 await self._store.reinstate(withdrawn)
-            except (StoreUnavailable, RowRefused) as error:
+            except StoreUnavailable as error:
                 log.error("messages can't be taken up again yet", smsbat=self._name, error=str(error))
                 attempt += 1
                 await self._pause(attempt)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from gateway.errors import RowRefused, StoreUnavailable
+from gateway.errors import StoreUnavailable
 from gateway.metrics import NODES, tell_tallies
 from gateway.outbound.sender import Sender
 from gateway.outbound.works import SharedWorks
@@ -29,7 +29,7 @@ async def keep_standing(node: Node, works: SharedWorks, senders: Mapping[str, Se
             await _stand(node, works, senders)
             if beats % _LOOK == 0:
                 _look_for_what_is_left(senders)
-        except (StoreUnavailable, RowRefused) as error:
+        except StoreUnavailable as error:
             log.error("this node can't say that it is there", error=str(error))
         except Exception:
             log.exception("a node stumbled and goes on")

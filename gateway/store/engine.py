@@ -46,11 +46,7 @@ _WRONG = (
 
 def open_engine(database: str) -> Engine:
     """An engine for a database URL, of SQLite or PostgreSQL. Raises ``ConfigurationError``."""
-    try:
-        url = make_url(database)
-    except (ArgumentError, ValueError):
-        # A password that is not escaped may count as the port, and be quoted as such.
-        raise ConfigurationError(_WRONG) from None
+    url = _parsed(database)
     if url.get_backend_name() == "postgresql" and url.database:
         return _postgresql(url)
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
@@ -59,17 +55,22 @@ def open_engine(database: str) -> Engine:
     return _sqlite(url)
 
 
+def _parsed(database: str) -> URL:
+    try:
+        return make_url(database)
+    except (ArgumentError, ValueError):
+        # A password that is not escaped may count as the port, and be quoted as such.
+        raise ConfigurationError(_WRONG) from None
+
+
 def shown(database: str) -> str:
     """A database URL without its password, which may stand among its options too."""
-    return make_url(database).set(query={}).render_as_string(hide_password=True)
+    return _parsed(database).set(query={}).render_as_string(hide_password=True)
 
 
 def require_database(database: str) -> None:
     """Raises ``ConfigurationError`` when a database URL names a file that is not there: who only reads makes none."""
-    try:
-        url = make_url(database)
-    except (ArgumentError, ValueError):
-        raise ConfigurationError(_WRONG) from None
+    url = _parsed(database)
     if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
         raise ConfigurationError(f"there is no database {Path(url.database).resolve()}: name it with --database")
 

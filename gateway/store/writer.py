@@ -208,7 +208,7 @@ def _of_the_database(error: Exception) -> bool:
 
 
 def _failure(error: Exception) -> StoreUnavailable | RowRefused:
-    """In words of ours: the driver's quote the rows, which are personal data."""
+    """What is told of it, which never quotes a row: that is personal data."""
     kind = StoreUnavailable if _of_the_database(error) else RowRefused
     return kind(f"not stored: {named(error)}")
 
