@@ -16,7 +16,8 @@ _NOTHING = "-"
 #: What others may have of a server's core without a word.
 _DISTURBED = 0.1
 _TITLES = {name: each.title for name, each in CONTENDERS.items()} | {
-    special.FULL: "gateway, SQLite, 5 million messages"
+    special.FULL: "gateway, SQLite, 5 million messages",
+    special.EMPTY: "gateway, SQLite, none",
 }
 _OTHERS = {
     special.REPORTED_MESSAGES: ".0f",

@@ -18,8 +18,10 @@ BACKLOG = "callbacks a second from a backlog"
 REPORTED_MESSAGES, REPORTS = "messages a second while reports come", "reports a second meanwhile"
 REPORTED_CALLBACKS = "callbacks a second meanwhile"
 CATCH_UP, UNTOLD = "seconds until all callbacks are out", "callbacks that never came"
-#: The gateway on a database with so many messages, as a name among the contenders.
+#: The gateway on a database with so many messages, and on one with none, as names among the contenders.
 FULL, FULL_COUNT = "gateway_full", 5_000_000
+EMPTY = "gateway_empty"
+IN_TURNS = Point("64 connections, turns on a full and on an empty database", SIXTY_FOUR.connections)
 
 _GATEWAY = CONTENDERS[GATEWAY]
 _PATIENCE = 120.0
@@ -66,7 +68,10 @@ def reports(site: Site, bench: Bench, results: Results) -> None:
 
 
 def full(site: Site, bench: Bench, folder: Path, results: Results) -> None:
-    """A turn on a database that is full."""
-    with _GATEWAY.serving(site, folder=folder) as running:
-        bench.warm_up(_GATEWAY, running)
-        results.turns[SIXTY_FOUR, FULL].append(bench.turn(_GATEWAY, running, SIXTY_FOUR))
+    """Turn by turn on a full database and on an empty one: minutes later, the machine would be another."""
+    with _GATEWAY.serving(site, folder=folder) as filled, _GATEWAY.serving(site) as empty:
+        both = {FULL: filled, EMPTY: empty}
+        for running in both.values():
+            bench.warm_up(_GATEWAY, running)
+        for name in (FULL, EMPTY, EMPTY, FULL) * 2:
+            results.turns[IN_TURNS, name].append(bench.turn(_GATEWAY, both[name], IN_TURNS))

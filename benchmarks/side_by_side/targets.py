@@ -99,10 +99,10 @@ def _latency(results: Results) -> list[Requirement]:
 
 def _others(results: Results) -> list[Requirement]:
     others = results.others
-    full = ratios(results.rates(SIXTY_FOUR, special.FULL), results.rates(SIXTY_FOUR, GATEWAY))
+    full, empty = (results.rates(special.IN_TURNS, name) for name in (special.FULL, special.EMPTY))
     memory = [peak / _MIB for peak in results.of(MOST, GATEWAY, lambda turn: turn.peak_memory)]
     return [
-        Requirement("5 million stored messages: part of the throughput with none", 0.9, full),
+        Requirement("5 million stored messages: part of the throughput with none", 0.9, ratios(full, empty)),
         Requirement("callbacks alone, one core: a second", 1000, _spread(others[special.BACKLOG]), form=".0f"),
         Requirement("256 connections: peak memory in MiB", 150, _spread(memory), is_limit=True, form=".0f"),
         Requirement("start to first answer on a new database, s", 1.5, _spread(others[special.START_FRESH]), True),
