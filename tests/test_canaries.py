@@ -60,8 +60,8 @@ FAULTS = {
     Fault.BROKEN_JSON: "200",
     Fault.ERROR_AFTER: "500",
     Fault.UNAVAILABLE: "503",
-    Fault.TIMEOUT: "SocketTimeoutError",
-    Fault.SLOW: "SocketTimeoutError",
+    Fault.TIMEOUT: "TimeoutError",
+    Fault.SLOW: "TimeoutError",
     Fault.TOO_MANY: "429",
 }
 AT_ANOTHER_LOGIN = (Fault.TIMEOUT, Fault.SLOW)

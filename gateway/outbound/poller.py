@@ -51,7 +51,7 @@ class Poller:
         self._hooks = hooks
         self._reports = reports
         self._works = works
-        self._client = SmsbatClient(login, hooks.read_path, IN_FLIGHT)
+        self._client = SmsbatClient(login, hooks.read_path)
         # One at a time, evenly, and a little slower than allowed: reads can bunch up on their way.
         self._rate = login.settings.reads_per_second * _PACE
         self._budget = CallBudget(self._rate, 1, IN_FLIGHT)
@@ -68,7 +68,7 @@ class Poller:
             for task in self._reading.values():
                 task.cancel()
             await asyncio.gather(*self._reading.values(), return_exceptions=True)
-            await self._client.aclose()
+            self._client.close()
 
     async def ask(self, checks: Sequence[Check]) -> None:
         """Ask about these messages now, ahead of all others; not for longer than SMSBAT takes when it answers."""

@@ -74,7 +74,7 @@ class Sender:
         self._store = store
         self._reports = reports
         self._dice = dice
-        self._client = SmsbatClient(login, upstream.file.submit, settings.calls_in_flight)
+        self._client = SmsbatClient(login, upstream.file.submit)
         self._pace = Pace(settings, dice)
         self._backlog = Backlog()
         self._deadlines = Deadlines()
@@ -113,7 +113,7 @@ class Sender:
         self._held_due.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT)
-        await self._client.aclose()
+        self._client.close()
 
     @property
     def backed_up(self) -> bool:

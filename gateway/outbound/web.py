@@ -15,14 +15,13 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from gateway.core.addresses import may_reach
+from gateway.outbound.connections import KEEPALIVE
 
 #: Seconds to get a connection, and for the whole of a request.
 CONNECT_TIMEOUT = 10.0
 REQUEST_TIMEOUT = 30.0
 #: Bytes of an answer that are read, so that its connection can be used again; what it says is not looked at.
 _READ = 64 * 1024
-#: Seconds that an idle connection is kept.
-KEEPALIVE = 15.0
 #: Headers of every request: who asks, and that the answer is not to be packed.
 PLAIN = {"Accept-Encoding": "identity", "User-Agent": "smsbat-gateway"}
 _DRAIN_TIMEOUT = 2.0
@@ -82,7 +81,7 @@ class WebClient:
         if url.userinfo:
             # The transport refuses credentials inside an address; they go into a header.
             next(httpx.BasicAuth(url.username, url.password).sync_auth_flow(request))
-        async with answered(self._transports[private], request) as response:
+        async with _answered(self._transports[private], request) as response:
             await _drain(response)
             return WebAnswer(response.status_code, retry_after(response.headers))
 
@@ -93,7 +92,7 @@ class WebClient:
 
 
 @contextlib.asynccontextmanager
-async def answered(transport: AiohttpTransport, request: httpx.Request) -> AsyncIterator[httpx.Response]:
+async def _answered(transport: AiohttpTransport, request: httpx.Request) -> AsyncIterator[httpx.Response]:
     """The answer to a request, whose connection can be used again behind the block if the body was read."""
     response = await transport.handle_async_request(request)
     try:

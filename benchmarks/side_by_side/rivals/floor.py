@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Column, Integer, MetaData, String, Table, Text, bindparam, insert, update
 
-from benchmarks.side_by_side.rivals.common import CONNECTIONS, HEADERS, SECRET, call
+from benchmarks.side_by_side.rivals.common import HEADERS, SECRET, call
 from gateway.clock import now_ms
 from gateway.core.ids import MessageIds
 from gateway.inbound.body import Body, Receive, Send
@@ -157,7 +157,7 @@ def main() -> None:
     login = SmsbatLogin("main", Credential(url=sys.argv[2], key="sandbox-key"), HEADERS)
 
     async def program(stop: asyncio.Event) -> None:
-        floor = Floor(GroupCommitWriter(engine), SmsbatClient(login, "/bat/messagelist", CONNECTIONS))
+        floor = Floor(GroupCommitWriter(engine), SmsbatClient(login, "/bat/messagelist"))
         async with listening(floor, [bound], legacy_protocol(_unreadable)):
             await stop.wait()
 
