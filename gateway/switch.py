@@ -51,6 +51,7 @@ class _Serving:
 
     async def retire(self, stopping: asyncio.Event) -> None:
         """End behind the last request and call; of calls only what can be waited for when the process stops."""
+        await self.translation.hand_over()
         if self._requests:
             self._idle = asyncio.Event()
             with contextlib.suppress(TimeoutError):

@@ -72,6 +72,8 @@ class Translation:
     app: App
     node: Node
     senders: Mapping[str, Sender]
+    works: SharedWorks
+    dispatcher: CallbackDispatcher
 
     @property
     def is_ready(self) -> bool:
@@ -84,6 +86,16 @@ class Translation:
         smsbat = {name: sender.condition for name, sender in self.senders.items()}
         why = f": {self.node.trouble}" if self.node.trouble else ""
         return {"store": "ok" if self.is_ready else f"not written to for a while{why}", "smsbat": smsbat}
+
+    async def hand_over(self) -> None:
+        """What only one does at a time is another one's from now on: it may know of scripts that this one does not.
+
+        First what is being told to scripts ends: told by two, it could come in another order.
+        """
+        self.works.end()
+        await self.dispatcher.stop()
+        with contextlib.suppress(StoreUnavailable):
+            await self.node.let_go()
 
     async def finish(self) -> None:
         """What is in memory goes out: a call that is cut off is made again by who follows."""
@@ -111,7 +123,8 @@ async def translating(plan: Plan, ground: Ground) -> AsyncIterator[Translation]:
         legacy = tracing.traced_app(LegacyApp(plan, operations, ground.album, records, observer))
         run_beside(stack, _sweeping(ground, works))
         PLAN.set(now_ms() / 1000)
-        yield Translation(plan, HookApp(plan.accounts.hooks, plan.upstream.hooks, reports, legacy), node, senders)
+        app = HookApp(plan.accounts.hooks, plan.upstream.hooks, reports, legacy)
+        yield Translation(plan, app, node, senders, works, dispatcher)
 
 
 async def _join(stack: contextlib.AsyncExitStack, database: Database) -> Node:

@@ -19,7 +19,7 @@ from gateway.outbound.client import NoAnswer, SmsbatClient
 from gateway.sandbox.behaviour import Fault
 from gateway.sandbox.smsbat import Sandbox
 from tests.support.servers import eventually, free_address, running_gateway, running_sandbox
-from tests.test_verdicts import TEMPORARY, send, stored
+from tests.test_verdicts import TEMPORARY, is_stored, send, stored
 
 
 def test_a_bad_message_from_an_outage_stalls_nobody(tmp_path: Path) -> None:
@@ -97,19 +97,13 @@ def test_a_withdrawal_that_can_not_be_written_is_no_refusal_and_no_second_copy(t
         answers: list[int] = []
         client = threading.Thread(target=lambda: answers.append(send(address, "380500000305").code))
         client.start()
-        eventually(lambda: _is_stored(tmp_path, "380500000305"))
+        eventually(lambda: is_stored(tmp_path, "380500000305"))
         with locked(tmp_path):
             client.join()
         assert answers == [0]
         with running_sandbox(smsbat) as sandbox:
             eventually(lambda: stored(tmp_path, "380500000305")[0] == "submitted")
             assert [each["to"] for each in sandbox.received] == ["380500000305"]
-
-
-def _is_stored(folder: Path, phone: str) -> bool:
-    with contextlib.suppress(sqlite3.OperationalError, TypeError):
-        return bool(stored(folder, phone)[0] == "accepted")
-    return False
 
 
 def test_the_key_is_mended_and_what_waited_goes_out(tmp_path: Path) -> None:

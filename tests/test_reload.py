@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -24,6 +24,7 @@ from tests.support.process import GatewayProcess, gateway_process
 from tests.support.raw import Connection, exchange, get, signed
 from tests.support.servers import RunningSandbox, accounts, eventually, free_address, running_sandbox, write_mappings
 from tests.test_operator import fetch, figures, told
+from tests.test_verdicts import is_stored
 
 #: The long form: GATEWAY_TEST_RELOADS=200.
 RELOADS = int(os.environ.get("GATEWAY_TEST_RELOADS", "10"))
@@ -55,6 +56,12 @@ class Reloading:
         spoken = spoken.replace("<tech_message>OK</tech_message>", f"<tech_message>{word}</tech_message>")
         for name, text in (("messagio.yaml", spoken), ("accounts.yaml", (file / "accounts.yaml").read_text())):
             (self.folder / "mappings" / name).write_text(text)
+
+    def write_accounts(self, url: str = "", **account: Any) -> None:
+        """Another accounts file, with an SMSBAT that may be elsewhere."""
+        content = accounts(url or self.sandbox.url, **account)
+        new = write_mappings(self.folder / "new", content)
+        (self.folder / "mappings" / "accounts.yaml").write_text((new / "accounts.yaml").read_text())
 
     def spoil(self) -> None:
         (self.folder / "mappings" / "messagio.yaml").write_text("kind: dialect\ndialekt: messagio\n")
@@ -103,6 +110,39 @@ def test_reloads_under_load_half_of_them_broken(tmp_path: Path) -> None:
         assert {phone: VARIANTS[word] for phone, word in answers.items()} == sent
         assert gateway.sandbox.summary()["doubles"] == 0
         assert figures(gateway.process.operator)["gateway_plan_failures_total"] == RELOADS // 2
+
+
+def test_a_script_that_is_new_is_told_although_a_call_of_the_old_plan_lasts(tmp_path: Path) -> None:
+    """Who only knows the old files must not be the one that learns what became of messages."""
+    with reloading(tmp_path) as gateway:
+        gateway.sandbox.options.latency = 20.0
+        gateway.write_accounts(wait=0.1)
+        assert gateway.reload()[0] == 200
+        gateway.send("380501234567")
+        eventually(lambda: gateway.sandbox.summary()["calls"] == 1)
+        gateway.sandbox.options.latency = 0.0
+        script = {"url": f"{gateway.sandbox.url}/partner/ok", "private": True}
+        gateway.write_accounts(wait=0.1, reports={"callback": script})
+        assert gateway.reload()[0] == 200
+        reported = get(signed(phone="380501234568", txt="hi", dlr="1"))
+        assert exchange(gateway.process.address, reported).code == 0
+        eventually(lambda: gateway.sandbox.told, seconds=18)
+
+
+def test_a_copy_of_a_request_that_the_old_plan_still_has(tmp_path: Path) -> None:
+    """Success would promise what the old plan then takes back."""
+    with reloading(tmp_path) as gateway:
+        gateway.write_accounts(repeats=600, on_timeout="refuse", wait=2.0, url=f"http://{free_address()}")
+        assert gateway.reload()[0] == 200
+        request = get(signed(phone="380501234567", txt="hi", p_transaction_id="order-1"))
+        answers: list[int] = []
+        first = threading.Thread(target=lambda: answers.append(exchange(gateway.process.address, request).code))
+        first.start()
+        eventually(lambda: is_stored(tmp_path, "380501234567"))
+        assert gateway.reload()[0] == 200
+        answers.append(exchange(gateway.process.address, request).code)
+        first.join()
+        assert answers == [-4, -4]
 
 
 def test_every_worker_reloads_whichever_is_asked(tmp_path: Path) -> None:

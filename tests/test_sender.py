@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,11 +19,13 @@ from gateway.mapping.accounts import Account
 from gateway.outbound.callbacks import CallbackDispatcher
 from gateway.outbound.reports import Reports
 from gateway.outbound.sender import Sender
+from gateway.sandbox.behaviour import Fault
 from gateway.store import tables
+from gateway.store.callbacks import Script
 from gateway.store.database import opened
 from gateway.store.engine import open_engine
 from gateway.store.messages import MessageStore
-from gateway.store.reports import ReportStore
+from gateway.store.reports import Applied, ReportStore
 from gateway.store.settled import Settled
 from gateway.store.writer import Told
 from tests.support.servers import plan_for, running_sandbox
@@ -40,16 +43,26 @@ class _Named:
     is_sure: bool = True
 
 
+class _NoScripts:
+    """In a dispatcher's place: nobody is owed a word."""
+
+    def wake(self, owed: Iterable[Script]) -> None:
+        assert not [*owed]
+
+
 def sending(
-    folder: Path, scenario: Callable[[Sender, MessageStore, _Named, Account], Awaitable[None]], **options: Any
+    folder: Path,
+    scenario: Callable[[Sender, MessageStore, _Named, Account], Awaitable[None]],
+    smsbat: dict[str, Any] | None = None,
+    **options: Any,
 ) -> list[str]:
     """Run it with a sender of its own; returns the ids of the messages that the sandbox got."""
 
     async def whole(url: str) -> None:
-        plan, share = plan_for(folder, url), _Named()
+        plan, share = plan_for(folder, url, smsbat), _Named()
         async with opened(open_engine(f"sqlite:///{folder / 'gateway.db'}")) as database:
             store = MessageStore(database, share)
-            reports = Reports(ReportStore(database, {}), cast("CallbackDispatcher", None))
+            reports = Reports(ReportStore(database, {}), cast("CallbackDispatcher", _NoScripts()))
             accounts = plan.accounts.accounts
             sender = Sender(plan.accounts.smsbat["main"], plan.upstream, accounts, store, reports)
             await sender.start()
@@ -64,6 +77,11 @@ def sending(
 def due(number: int) -> Message:
     now = int(time.time() * 1000)
     return message(number)._replace(accepted_at=now, due_at=now)
+
+
+async def state_of_all(store: MessageStore) -> str | None:
+    """The state of the only message."""
+    return await store._writer.run(lambda connection: connection.scalar(select(tables.messages.c.state)))
 
 
 async def outcomes(verdicts: Awaitable[list[Receipt] | Receipt]) -> list[Outcome]:
@@ -118,24 +136,71 @@ def test_what_was_withdrawn_without_our_knowing_goes_out(tmp_path: Path, monkeyp
     async def scenario(sender: Sender, store: MessageStore, share: _Named, account: Account) -> None:
         stored = sender._settlement.stored
 
-        async def is_submitted() -> bool:
-            query = select(tables.messages.c.state)
-            return await store._writer.run(lambda connection: connection.scalar(query) == State.SUBMITTED)
-
         async def answer_lost(settled: list[Settled], owed: bool = False) -> bool:
             assert await stored(settled, owed)
             return False
 
-        monkeypatch.setattr(sender._settlement, "stored", answer_lost)
-        # Nothing is called while others may not believe that this node is there.
+        own = partial(store.put, [due(1)], "main", [])
+        patient = replace(account, refuse_on_timeout=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(sender._settlement, "stored", answer_lost)
+            patch.setattr(sender._pace, "delay", lambda *_: math.inf)
+            assert await outcomes(sender.submit([due(1)], patient, time.monotonic() + 0.1, own)) == [Outcome.UNKNOWN]
+        async with asyncio.timeout(20):
+            while await state_of_all(store) != State.SUBMITTED:
+                sender.released()
+
+    assert sending(tmp_path, scenario) == [message(1).id]
+
+
+def test_what_another_one_may_have_by_now_is_not_withdrawn(tmp_path: Path) -> None:
+    """A machine that stood still for a while: the client would send again what the other node sends."""
+
+    async def scenario(sender: Sender, store: MessageStore, share: _Named, account: Account) -> None:
         share.is_sure = False
         own = partial(store.put, [due(1)], "main", [])
         patient = replace(account, refuse_on_timeout=True)
         assert await outcomes(sender.submit([due(1)], patient, time.monotonic() + 0.1, own)) == [Outcome.UNKNOWN]
-        monkeypatch.setattr(sender._settlement, "stored", stored)
-        share.is_sure = True
-        async with asyncio.timeout(20):
-            while not await is_submitted():
-                sender.released()
+        assert await state_of_all(store) == State.ACCEPTED
 
-    assert sending(tmp_path, scenario) == [message(1).id]
+    assert sending(tmp_path, scenario) == []
+
+
+def test_a_call_from_before_a_new_beginning_is_remembered(tmp_path: Path) -> None:
+    """Its answer is lost, and made again the call is told of a duplicate: SMSBAT has the message."""
+
+    async def scenario(sender: Sender, store: MessageStore, share: _Named, account: Account) -> None:
+        lost = due(1)._replace(recipient="99906000001", digits="99906000001")
+        own = partial(store.put, [lost], "main", [])
+        assert await outcomes(sender.submit([lost], account, time.monotonic() + 0.1, own)) == [Outcome.UNKNOWN]
+        share.id = "second"
+        sender.start_over()
+        async with asyncio.timeout(20):
+            while (state := await state_of_all(store)) == State.ACCEPTED:
+                await asyncio.sleep(0.01)
+        assert state == State.SUBMITTED
+
+    assert sending(tmp_path, scenario, smsbat={"timeout": 1.0}, refuse_duplicates=True) == [message(1).id]
+
+
+def test_many_failures_are_written_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody else who writes waits for a transaction, and a node that waits too long counts as dead."""
+    sizes: list[int] = []
+
+    async def scenario(sender: Sender, store: MessageStore, share: _Named, account: Account) -> None:
+        settle_failed = store.settle_failed
+
+        async def counted(settled: Collection[Settled], *arguments: Any) -> Applied:
+            sizes.append(len(settled))
+            return await settle_failed(settled, *arguments)
+
+        monkeypatch.setattr(store, "settle_failed", counted)
+        many = [due(number) for number in range(1, 251)]
+        own = partial(store.put, many, "main", [])
+        await sender.submit(many, account, time.monotonic(), own)
+        async with asyncio.timeout(20):
+            while sum(sizes) < len(many):
+                await asyncio.sleep(0.01)
+
+    sending(tmp_path, scenario, latency=0.2, fault=Fault.BALANCE)
+    assert sorted(sizes) == [50, 100, 100]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import Counter
 from pathlib import Path
@@ -18,6 +19,7 @@ from gateway.store.settled import Settled
 from tests.support.raw import answer_text, exchange, get, signed
 from tests.support.servers import eventually, free_address, running_gateway, running_sandbox
 from tests.support.stores import MESSAGE, message, run
+from tests.test_verdicts import is_stored, stored
 
 TOO_FAST = answer_text(-6, "BANDWIDTH LIMIT EXCEEDED")
 SECOND = 1000
@@ -117,6 +119,24 @@ def test_a_hundred_copies_at_once_are_one_message(tmp_path: Path) -> None:
         assert list(answers.values()) == [100]
         assert "<code>0</code>" in next(iter(answers))
         assert len(sandbox.received) == 1
+
+
+def test_a_copy_at_another_process_is_told_what_became_of_the_message(tmp_path: Path) -> None:
+    """Success would be a promise, and the process that has the message takes it back when SMSBAT stays away."""
+    account: dict[str, Any] = {"repeats": 600, "on_timeout": "refuse", "wait": 1.5}
+    smsbat, answers = f"http://{free_address()}", list[str]()
+    with contextlib.ExitStack() as stack:
+        one, other = (
+            stack.enter_context(running_gateway(tmp_path, smsbat, settings={"media": str(tmp_path / media)}, **account))
+            for media in ("media", "other")
+        )
+        first = threading.Thread(target=lambda: answers.append(send(one, p_transaction_id="order-1")))
+        first.start()
+        eventually(lambda: is_stored(tmp_path, "380500000001"))
+        answers.append(send(other, p_transaction_id="order-1"))
+        first.join()
+        assert answers == [answer_text(-4, "TEMPORARY ERROR")] * 2
+        assert stored(tmp_path, "380500000001")[0] == "withdrawn"
 
 
 def test_copies_of_a_refused_message_are_refused_alike_and_may_be_sent_again(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,13 @@ def stored(folder: Path, phone: str) -> tuple[Any, ...]:
     database.close()
     found: tuple[Any, ...] = row
     return found
+
+
+def is_stored(folder: Path, phone: str) -> bool:
+    """Whether the message to this phone is on disk, and still to be submitted."""
+    with contextlib.suppress(sqlite3.OperationalError, TypeError):
+        return bool(stored(folder, phone)[0] == "accepted")
+    return False
 
 
 @pytest.mark.parametrize(

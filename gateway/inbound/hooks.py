@@ -23,8 +23,6 @@ log = structlog.get_logger("gateway.hooks")
 HOOK_PATH = "/hooks/"
 #: More than anything SMSBAT tells in one go.
 _LIMIT = 1_000_000
-#: Reports in one transaction: everybody who sends waits for it.
-_AT_ONCE = 100
 _WORD = re.compile(r"[A-Za-z]+(?:[ _-][A-Za-z]+){0,3}", re.ASCII)
 
 
@@ -78,9 +76,7 @@ class HookApp:
         account = hook.account
         told = self._plan.read(content, now_ms())
         reach(Point.HOOK_READ)
-        reports = [each for each in told if isinstance(each, Report)]
-        for start in range(0, len(reports), _AT_ONCE):
-            await self._reports.report(reports[start : start + _AT_ONCE], account.smsbat)
+        await self._reports.report([each for each in told if isinstance(each, Report)], account.smsbat)
         for each in told:
             if isinstance(each, Reply):
                 await self._reports.reply(each, account.smsbat, account.name)

@@ -22,6 +22,9 @@ from gateway.store.admission import Terms
 from gateway.store.messages import MessageStore
 from gateway.store.numbers import Numbers
 
+#: Seconds between looks at messages that somebody else waits for.
+_LOOK = 0.2
+
 
 class SendOperation:
     """Takes the messages of an understood request."""
@@ -81,12 +84,37 @@ class SendOperation:
             # Before anything else is waited for: those requests may end meanwhile.
             repeated = [self._awaited.get(message.id) for message in exchange.messages]
             if not fresh:
-                # They belong to the same account, so their own waits end before this one would.
-                verdicts = [await asyncio.shield(each) if each else ACCEPTED for each in repeated]
-                return exchange.settle(verdicts, results)
+                return exchange.settle(await self._told(exchange.messages, repeated, account, deadline), results)
             receipts = await self._submit(sender, fresh, account, deadline, node)
             announced.tell(fresh, receipts)
             return await self._settled(exchange, account, fresh, receipts, results)
+
+    async def _told(
+        self,
+        messages: Sequence[Message],
+        awaited: Sequence[asyncio.Future[Receipt] | None],
+        account: Account,
+        deadline: float,
+    ) -> list[Receipt]:
+        """What became of messages that a request repeats."""
+        elsewhere = [message.id for message, here in zip(messages, awaited, strict=True) if here is None]
+        found = await self._found(elsewhere, account, deadline) if elsewhere else {}
+        # They belong to the same account, so their own waits end before this one would.
+        return [
+            await asyncio.shield(here) if here else found[message.id]
+            for message, here in zip(messages, awaited, strict=True)
+        ]
+
+    async def _found(self, ids: Sequence[str], account: Account, deadline: float) -> dict[str, Receipt]:
+        """What became of messages that nobody waits for here: another worker may, or the plan before this one."""
+        while True:
+            known = await self._store.receipts(ids, now_ms())
+            if len(known) == len(ids) or time.monotonic() >= deadline:
+                break
+            await asyncio.sleep(_LOOK)
+        # Success would be a promise that those who wait for it there may not keep.
+        unknown = Receipt(Outcome.TEMPORARY) if account.refuse_on_timeout else ACCEPTED
+        return {each: known.get(each, unknown) for each in ids}
 
     async def _settled(
         self,

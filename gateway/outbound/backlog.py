@@ -26,6 +26,8 @@ class Backlog:
         self._known: dict[str, Pending] = {}
         self._forgotten_meanwhile: list[str] | None = None
         self._missed_meanwhile = False
+        #: Those let go of while SMSBAT might have them, which has to be known when they are read again.
+        self._maybe_out: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -101,6 +103,7 @@ class Backlog:
             if not each.stale:
                 here.append(each)
             elif self._known.get(each.message.id) is each:
+                self._maybe_out.update([each.message.id] if each.maybe_out else [])
                 self.forget([each.message.id])
                 self.reading_wanted = True
         return here
@@ -141,6 +144,8 @@ class Backlog:
         """Queue what the store still had; ``exhausted`` when that was all of it."""
         for pending in found:
             if pending.message.id not in self._known:
+                pending.maybe_out = pending.maybe_out or pending.message.id in self._maybe_out
+                self._maybe_out.discard(pending.message.id)
                 self._add(pending)
         self.overflowed = self._missed_meanwhile or not exhausted
         forgotten, self._forgotten_meanwhile = self._forgotten_meanwhile or [], None

@@ -14,6 +14,7 @@ from gateway.core.lifecycle import Reply, Report
 from gateway.errors import StoreUnavailable
 from gateway.metrics import REPLIES, REPORTS
 from gateway.outbound.callbacks import CallbackDispatcher
+from gateway.store.chunks import chunks
 from gateway.store.reports import Applied, ReportStore
 
 log = structlog.get_logger("gateway.reports")
@@ -22,6 +23,8 @@ log = structlog.get_logger("gateway.reports")
 PAUSE = 1.0
 #: The same when nothing came of it: some are of messages that other software sends under the same login.
 LONGEST_PAUSE = 30.0
+#: Reports in one transaction: everybody who sends waits for it.
+AT_ONCE = 100
 
 
 class Reports:
@@ -38,11 +41,12 @@ class Reports:
 
     async def report(self, reports: Sequence[Report], smsbat: str) -> None:
         """SMSBAT told these facts under one of its logins."""
-        applied = await self.store.apply(reports, smsbat)
-        for report in reports:
-            REPORTS.labels(smsbat, report.status).inc()
-        self._arrivals += applied.early
-        self.follow(applied)
+        for some in chunks(reports, AT_ONCE):
+            applied = await self.store.apply(some, smsbat)
+            for report in some:
+                REPORTS.labels(smsbat, report.status).inc()
+            self._arrivals += applied.early
+            self.follow(applied)
 
     async def report_surely(self, reports: Sequence[Report], smsbat: str) -> None:
         """The same, later if the database does not take it now: what it follows can't be undone."""

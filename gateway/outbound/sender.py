@@ -163,12 +163,16 @@ class Sender:
         self._changed.set()
 
     async def _withdraw(self, pending: Sequence[Pending]) -> bool:
-        """Take messages back, on disk too; false when SMSBAT may have one of them, or it can't be written down."""
-        if may_have_gone_out(pending):
+        """Take messages back, on disk too; false when SMSBAT may have one of them, or it can't be written down.
+
+        Those of a node that nobody believes in any more may be in a call of another one.
+        """
+        if may_have_gone_out(pending) or not self._store.is_sure:
             return False
         for each in pending:
             each.withdrawn = True
-        written = await self._settlement.stored([Settled.without(each.message, State.WITHDRAWN) for each in pending])
+        withdrawn = [Settled.without(each.message, State.WITHDRAWN) for each in pending]
+        written = await self._settlement.stored(withdrawn) and self._store.is_sure
         if not written:
             self._spawn(self._reinstate([each.message for each in pending]))
         self._forget(pending)

@@ -12,8 +12,9 @@ from gateway.core.messages import Message
 from gateway.core.retry import backoff
 from gateway.errors import RowRefused, StoreUnavailable
 from gateway.outbound.pending import Pending
-from gateway.outbound.reports import Reports
+from gateway.outbound.reports import AT_ONCE, Reports
 from gateway.points import Point, reach
+from gateway.store.chunks import chunks
 from gateway.store.messages import MessageStore
 from gateway.store.settled import Settled
 
@@ -112,7 +113,10 @@ class Settlement:
         others: list[Settled] = []
         for pending, each in settled:
             (owed if each.failure and not pending.is_told_of_refusals else others).append(each)
-        return (not owed or await self.stored(owed, owed=True)) and (not others or await self.stored(others))
+        for some in chunks(owed, AT_ONCE):
+            if not await self.stored(some, owed=True):
+                return False
+        return not others or await self.stored(others)
 
     async def _stored_apart(self, settled: list[Settled], owed: bool) -> bool:
         if len(settled) > 1:

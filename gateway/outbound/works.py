@@ -71,6 +71,11 @@ class SharedWorks:
         """Have nothing, until it is looked again."""
         self._held = frozenset()
 
+    def end(self) -> None:
+        """Have nothing from now on."""
+        self._names = ()
+        self.drop()
+
     async def look(self) -> None:
         """Keep what this node has, and take what nobody has."""
         try:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from gateway.core.lifecycle import Report
-from gateway.core.messages import Message, State
+from gateway.core.messages import ACCEPTED, Message, Receipt, State
 from gateway.points import Point, reach
 from gateway.store.admission import NO_TERMS, Admission, Terms
 from gateway.store.bulk import write_rows
@@ -33,7 +33,7 @@ from gateway.store.contents import content_of, written
 from gateway.store.database import Database
 from gateway.store.nodes import ALONE, Share
 from gateway.store.reports import Applied, ReportStore
-from gateway.store.settled import IS_UNSETTLED, Settled, statements
+from gateway.store.settled import IS_UNSETTLED, Settled, receipt_of, statements
 from gateway.store.tables import messages, nodes
 from gateway.store.writer import Told
 
@@ -175,6 +175,25 @@ class MessageStore:
         taken_over = frozenset(message.id for message in found.messages) & self._unread
         self._unread -= taken_over
         return replace(found, taken_over=taken_over)
+
+    async def receipts(self, ids: Collection[str], now: int) -> dict[str, Receipt]:
+        """What their clients are told of messages, but of those that are being submitted.
+
+        One that is due later counts as taken, and so does one that is no more kept.
+        """
+        return await self._database.read(self._receipts, ids, now)
+
+    def _receipts(self, ids: Collection[str], now: int) -> dict[str, Receipt]:
+        columns = [messages.c[name] for name in ("id", "state", "outcome", "concern", "detail", "due_at")]
+        found = dict.fromkeys(ids, ACCEPTED)
+        with self._engine.connect() as connection:
+            for some in chunks(ids):
+                for row in connection.execute(select(*columns).where(messages.c.id.in_(some))):
+                    if row.state != State.ACCEPTED.value:
+                        found[row.id] = receipt_of(row)
+                    elif row.due_at <= now:
+                        del found[row.id]
+        return found
 
     @property
     def node(self) -> str:

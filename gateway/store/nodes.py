@@ -117,6 +117,12 @@ class Node:
             lambda connection: connection.execute(delete(nodes).where(nodes.c.id == self.id))
         )
 
+    async def let_go(self) -> None:
+        """Leave the works that it has to others, and stay there otherwise."""
+        await self._database.writer.run(
+            lambda connection: connection.execute(delete(leases).where(leases.c.node == self.id))
+        )
+
     async def holds(self, names: Collection[str]) -> frozenset[str]:
         """Which of these works are this node's: those that it has already, and those that no other one has."""
         return await self._database.writer.run(lambda connection: self._hold(connection, names))

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Text, Update, bindparam, case, func, literal_column, or_, update
+from sqlalchemy import BigInteger, ColumnElement, Row, Text, Update, bindparam, case, func, literal_column, or_, update
 
 from gateway.core.lifecycle import FINAL, Status
-from gateway.core.messages import CREDENTIAL_OUTCOMES, Content, Message, Outcome, Receipt, State
+from gateway.core.messages import (
+    ACCEPTED,
+    CREDENTIAL_OUTCOMES,
+    Concern,
+    Content,
+    Message,
+    Outcome,
+    Receipt,
+    State,
+)
 from gateway.store.contents import written
 from gateway.store.tables import messages
 
@@ -117,6 +126,15 @@ class Settled(NamedTuple):
 
 def _kept_of(message: Message) -> Content | None:
     return message.content.struck_out if message.content.code else None
+
+
+def receipt_of(row: Row[Any]) -> Receipt:
+    """What the client of a message is told that has ended so."""
+    if State(row.state) in _WENT_OUT:
+        return ACCEPTED
+    if row.outcome is None:
+        return Receipt(Outcome.TEMPORARY)
+    return Receipt(Outcome(row.outcome), concern=Concern(row.concern) if row.concern else None, detail=row.detail)
 
 
 def statements(settled: Iterable[Settled], now: int) -> Collection[tuple[Update, list[dict[str, Any]]]]:
