@@ -143,6 +143,19 @@ def test_smsbats_own_shape_and_a_survey(tmp_path: Path) -> None:
         ]
 
 
+def test_a_reply_to_a_sender_that_smsbat_calls_by_its_own_id(tmp_path: Path) -> None:
+    """As its documentation shows it (seed 000); a name would be told apart, as other programs may send too."""
+    with partnership(tmp_path) as partner:
+        partner.send("380500000406", txt="older")
+        message = partner.send("380500000406")
+        asked = {"text": "Hello", "media": None, "phone": "380500000406", "sender_bm_id": "12345"}
+        assert partner.hook_json(msg_id="in-1", **asked) == 200
+        assert partner.hook_json(idUuid="in-2", alphaName="Other", phoneNumber="380500000406", text="No") == 200
+        assert partner.hook_json(msg_id="in-3", **{**asked, "phone": "380500000499"}) == 200
+        eventually(lambda: partner.told)
+        assert partner.told == [f"type=reply&msg_id={message}&p_transaction_id=&text=Hello&sending_method=viber"]
+
+
 def test_a_survey_answer_is_a_reply_in_words(tmp_path: Path) -> None:
     with partnership(tmp_path) as partner:
         message = partner.send("380500000402", p_transaction_id="s")

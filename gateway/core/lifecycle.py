@@ -77,7 +77,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a subscriber wrote back. ``id`` is SMSBAT's for it; ``message`` the message it answers, when it says so."""
+    """What a subscriber wrote back. ``id`` is SMSBAT's for it; ``message`` the message it answers, when it says so.
+
+    ``by_id``: ``sender`` may be what SMSBAT calls the sender, and not its name.
+    """
 
     id: str
     sender: str
@@ -86,6 +89,7 @@ class Reply:
     media: str | None
     at: int
     message: str | None = None
+    by_id: bool = False
 
 
 class Stage(StrEnum):

@@ -108,7 +108,8 @@ def _reply(part: Mapping[str, Any], now: int) -> Reply:
         raise NotTold("a reply without an id")
     return Reply(
         id=known_by[: 2 * _LONGEST],
-        sender=part["sender"] or "",
+        sender=part["sender"] or part["sender_id"] or "",
+        by_id=not part["sender"],
         digits=only_digits(part["phone"] or ""),
         text=text,
         media=part["media"],

@@ -230,20 +230,25 @@ class ReportStore:
     def _answered(self, connection: Connection, reply: Reply, smsbat: str, account: str) -> Row[Any] | None:
         """The message that SMSBAT names, or the newest one from that sender to that number.
 
-        One of the account that SMSBAT told it to, if there is one; its receipt may still be on its way.
+        One of the account that SMSBAT told it to, if there is one; its receipt may still be on its way. A sender that
+        is no name of ours but an id of SMSBAT's (seed 000: ``"sender_bm_id": "12345"``) is one of that account's.
         """
         if reply.message:
             return self._message_of(connection, Report(Status.SEEN, 0, reply.message, reply.message), smsbat)
         to_it = (
             select(messages)
-            .where(messages.c.digits == reply.digits, messages.c.sender == reply.sender)
+            .where(messages.c.digits == reply.digits)
             .where(messages.c.channel == literal("viber", literal_execute=True), messages.c.smsbat == smsbat)
             .where(messages.c.state.in_([*_OUT, State.ACCEPTED.value]), messages.c.due_at <= reply.at)
             .order_by(messages.c.id.desc())
             .limit(1)
         )
-        own = connection.execute(to_it.where(messages.c.account == account)).first()
-        return own or connection.execute(to_it).first()
+        from_it, own = messages.c.sender == reply.sender, messages.c.account == account
+        for conditions in ((from_it, own), (from_it,), *([(own,)] if reply.by_id else [])):
+            row = connection.execute(to_it.where(*conditions)).first()
+            if row is not None:
+                return row
+        return None
 
     # Beside the writer
 

@@ -71,6 +71,7 @@ class ToldReply(Section):
     id: Tree = Field(None, description="SMSBAT's id of it, which is taken once; without one, message and text are it.")
     message: Tree = Field(None, description="The message that it answers, when SMSBAT says so.")
     sender: Tree = Field(None, description="The sender name that it was written to.")
+    sender_id: Tree = Field(None, description="In its place: what SMSBAT calls the sender, which may be its name.")
     phone: Tree = Field(None, description="Who wrote it.")
     text: Tree = Field(None, description="The words.")
     media: Tree = Field(None, description="Address of what was attached.")
