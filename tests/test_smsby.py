@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import Setup
 from tests.support.raw import Connection, exchange
 from tests.support.servers import running_gateway, running_sandbox
-from tests.support.smsby import call, result
+from tests.support.smsby import call, post_json, result
 
 CAPTURES = Path(__file__).parent / "captures" / "smsby"
 HOOK = "hook-of-the-sms-by-tests"
@@ -268,6 +268,27 @@ FORM = b"application/x-www-form-urlencoded"
 def test_bodies(setup: Setup, target: bytes, content_type: bytes, body: bytes) -> None:
     head = b"POST /api/v1/sendQuickSMS%b HTTP/1.1\r\nHost: app.sms.by\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n"
     response = setup.exchange(head % (target, content_type, len(body)) + body)
+    assert response.json["status"] == "NEW", response.text
+
+
+@pytest.mark.parametrize(
+    ("method", "document", "text"),
+    [
+        ("sendQuickSMS", {"message": "Hi", "phone": ["375290001111", "375290002222"]}, "incorrect phone number"),
+        ("readResponseStatus", {"incoming_messages": [581, 580]}, "incorrect parameter incoming_messages"),
+        ("createSmsMessage", {"message": "Hi", "alphaname_id": [1363, 123]}, NAME_FAULT),
+    ],
+)
+def test_several_values_for_one_are_refused_before_any_is_lost(
+    setup: Setup, method: str, document: dict[str, Any], text: str
+) -> None:
+    response = post_json(setup.address, method, document)
+    assert (response.status, response.json) == (400, {"error": text})
+
+
+@pytest.mark.parametrize("phone", [["375290001111"], ["", "375290001111", None]])
+def test_an_array_of_one_value_is_that_value(setup: Setup, phone: list[Any]) -> None:
+    response = post_json(setup.address, "sendQuickSMS", {"message": "Hi", "phone": phone})
     assert response.json["status"] == "NEW", response.text
 
 
