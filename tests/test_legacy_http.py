@@ -152,6 +152,16 @@ def test_expect_100_continue(setup: Setup) -> None:
         assert connection.read().text == OK
 
 
+def test_http_1_0_is_sent_no_interim_answer(setup: Setup) -> None:
+    """Neither the first time nor when its head is known."""
+    body = urlencoded(pairs_for("380500000026"))
+    for _ in range(2):
+        with Connection(setup.address) as connection:
+            connection.write(b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
+            connection.write(body)
+            assert connection.read().text == OK
+
+
 def test_http_1_0_and_connection_close(setup: Setup) -> None:
     for line, header in (
         (b"HTTP/1.0", b"Accept: */*"),
