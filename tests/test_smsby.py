@@ -307,6 +307,12 @@ def test_every_other_path_of_its_host(setup: Setup, target: bytes) -> None:
     assert (response.status, response.text) == (404, '{"error":"not found"}')
 
 
+@pytest.mark.parametrize("target", [b"/remote-api", b"/remote-api/x", b"/Remote-API/x?token=TESTTOKEN"])
+def test_an_api_known_by_name_only_is_not_found_under_any_host(setup: Setup, target: bytes) -> None:
+    response = setup.exchange(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % target)
+    assert (response.status, response.text) == (404, '{"error":"not found"}')
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "CONNECT", "PROPFIND"])
 def test_other_methods_of_http(setup: Setup, method: str) -> None:
     response = setup.exchange(f"{method} /api/v2/getLimit?token=TESTTOKEN HTTP/1.1\r\nHost: x\r\n\r\n".encode())
