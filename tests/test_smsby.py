@@ -254,6 +254,8 @@ FORM = b"application/x-www-form-urlencoded"
     ("target", "content_type", "body"),
     [
         (b"", FORM, b"message=Hi&phone=375291234567&token=TESTTOKEN"),
+        # As curl sends a file, with its last newline, which an editor on Windows wrote.
+        (b"", FORM, b"message=Hi&phone=375291234567&token=TESTTOKEN\r\n"),
         (b"?token=wrong&phone=1", FORM, b"message=Hi&phone=375291234567&token=TESTTOKEN"),
         (b"?token=TESTTOKEN&message=Hi&phone=375291234567", FORM, b"message=&phone="),
         (b"?token=TESTTOKEN&message=Hi&phone=375291234567", b"multipart/form-data; boundary=b", b"--b--\r\n"),
