@@ -288,6 +288,13 @@ def test_several_values_for_one_are_refused_before_any_is_lost(
     assert (response.status, response.json) == (400, {"error": text})
 
 
+@pytest.mark.parametrize("method", ["sendBulkViber", "sendBulkSms"])
+@pytest.mark.parametrize("messages", [[], [None], [None, None], {}])
+def test_a_bulk_request_without_a_list(setup: Setup, method: str, messages: Any) -> None:
+    response = post_json(setup.address, method, {"messages": messages})
+    assert (response.status, response.text) == (400, '{"error":"incorrect parameter messages"}')
+
+
 @pytest.mark.parametrize("phone", [["375290001111"], ["", "375290001111", None]])
 def test_an_array_of_one_value_is_that_value(setup: Setup, phone: list[Any]) -> None:
     response = post_json(setup.address, "sendQuickSMS", {"message": "Hi", "phone": phone})
