@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from gateway.mapping.parameters import ParameterCheck, compile_parameters
 from gateway.mapping.schema.parameter import Parameter
 from gateway.mapping.source import Problem, parse_source
 from gateway.mapping.values import Compiler
-from gateway.wire.forms import Fields
+from gateway.wire.forms import Fields, read_fields
 from tests.support.servers import MAPPINGS
 
 PLAN = load([MAPPINGS, MAPPINGS / "demo"])
@@ -86,6 +87,13 @@ def test_a_word_of_any_letters_is_read_as_the_file_spells_it() -> None:
     reading = Reading(Fields({b"answer": ["Так".encode()]}), "utf-8", MEANS, {})
     check.put(reading)
     assert reading.values == {"answer": "Так"}
+
+
+def test_an_array_inside_of_an_object_is_no_single_value() -> None:
+    check = compiled(content={"type": "object", "members": {"text": {"type": "string"}}})["content"]
+    fields = read_fields(b"", b"application/json", b'{"content":{"text":["a","b"]}}')
+    with pytest.raises(Refusal, match="text"):
+        check.put(Reading(fields, "utf-8", MEANS, {}))
 
 
 def test_a_default_that_an_earlier_guard_asks_for_waits_for_its_turn() -> None:

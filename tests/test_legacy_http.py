@@ -152,6 +152,16 @@ def test_expect_100_continue(setup: Setup) -> None:
         assert connection.read().text == OK
 
 
+def test_http_1_0_is_sent_no_interim_answer(setup: Setup) -> None:
+    """Neither the first time nor when its head is known."""
+    body = urlencoded(pairs_for("380500000026"))
+    for _ in range(2):
+        with Connection(setup.address) as connection:
+            connection.write(b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
+            connection.write(body)
+            assert connection.read().text == OK
+
+
 def test_http_1_0_and_connection_close(setup: Setup) -> None:
     for line, header in (
         (b"HTTP/1.0", b"Accept: */*"),
@@ -379,6 +389,14 @@ def test_every_failure_is_xml_with_http_200(setup: Setup, raw: bytes, text: str)
     response = setup.exchange(raw)
     assert (response.status, response.text) == (200, answer_text(-1, f"SYNTAX ERROR ({text})"))
     assert response.headers["content-type"] == "text/xml; charset=utf-8"
+
+
+@pytest.mark.parametrize("target", [b"/", b"/api/v1/getBalance", b"/upload", b"/api/SendMessage", b"/remote-api/x"])
+def test_every_path_of_the_lookup_host_has_its_answer(setup: Setup, target: bytes) -> None:
+    response = setup.exchange(b"POST %b HTTP/1.1\r\nHost: pc.sms-online.com\r\nContent-Length: 3\r\n\r\na=b" % target)
+    answer = answer_text(-3, "NOT SUPPORTED (phone_info)")
+    techmsg = "  <techmsg>NOT SUPPORTED (phone_info)</techmsg>\n</response>"
+    assert (response.status, response.text) == (200, answer.replace("</response>", techmsg))
 
 
 def test_a_huge_announced_body_is_refused_before_it_is_sent(setup: Setup) -> None:

@@ -253,10 +253,13 @@ def plan_at(folder: Path, dialect: str, at: str) -> Plan:
         ("media.sms-online.com", "/api/SendMessage", "messagio-media"),
         ("restapi.smsbat.com", "/api/SendMessage", "smsbat-compat"),
         ("restapi.smsbat.com", "/apix", "messagio"),
+        ("pc.sms-online.com", "/api/v1/getBalance", "messagio"),
+        ("pc.sms-online.com", "/upload", "messagio"),
     ],
 )
 def test_the_most_exact_place_answers(tmp_path: Path, host: str, path: str, dialect: str) -> None:
-    assert plan_at(tmp_path, "messagio", "[/]").dialect_at(host, path).name == dialect
+    mappings = write_mappings(tmp_path, accounts("http://127.0.0.1:1"))
+    assert load([mappings]).dialect_at(host, path).name == dialect
 
 
 def test_a_host_name_keeps_a_dialect_to_itself(tmp_path: Path) -> None:

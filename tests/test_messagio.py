@@ -218,6 +218,23 @@ def test_json_is_signed_as_its_strings_and_charset_is_not_applied(plan: Plan) ->
     assert (answer, exchange.messages[0].content.text) == (OK, "Привет")
 
 
+@pytest.mark.parametrize(
+    ("members", "answer"),
+    [
+        # Signed is the last one, as it always was.
+        ({"from": ["Shop", "Sender"]}, answer_text(-1, "PARAM ERROR (from)")),
+        ({"delay": [5, 0]}, answer_text(-1, "PARAM ERROR (delay)")),
+        ({"delay": [0]}, OK),
+        # What has no effect on the message has none here.
+        ({"label": ["a", "b"], "button_text": ["a", "b"]}, OK),
+    ],
+)
+def test_json_with_several_values_for_one(plan: Plan, members: dict[str, Any], answer: str) -> None:
+    parameters = dict(signed(phone=PHONE, txt="hello"))
+    body = json.dumps({**parameters, **members}).encode()
+    assert answered(plan, post(body, b"application/json"))[1] == answer
+
+
 def test_json_values_that_an_account_percent_encodes(tmp_path: Path) -> None:
     """One .NET client does, and signs the encoded form."""
     login = {"messagio": {"login": "net", "secrets": ["s"], "json_values": "percent-encoded"}}

@@ -208,6 +208,25 @@ def test_explicit_fields_and_bare_codes_reach_smsbat_in_its_types(tmp_path: Path
         assert data[3]["templateParams"] == {"pin": "9", "code_reason": "other"}
 
 
+@pytest.mark.parametrize("code", ["123 456", "12 34 56", "12-34-56", "123 - 456"])
+def test_a_code_may_be_written_in_groups(tmp_path: Path, code: str) -> None:
+    otp = {"template": "basic"}
+    with running_sandbox() as sandbox, running_gateway(tmp_path, sandbox.url, otp=otp) as address:
+        compat(address, txt=code)
+        compat(address, txt=f" {code}\n", template_id=BASIC)
+        data = [each["messageData"]["templateParams"] for each in sandbox.received]
+        assert data == [{"pin": code}, {"pin": code}]
+
+
+@pytest.mark.parametrize("text", ["Your code is 5, tell nobody", "123 456 expires soon", "call 123 456"])
+def test_a_sentence_is_no_code(tmp_path: Path, text: str) -> None:
+    otp = {"template": "basic"}
+    with running_sandbox() as sandbox, running_gateway(tmp_path, sandbox.url, otp=otp) as address:
+        assert compat(address, txt=text) == refusal("txt")
+        assert compat(address, txt=text, template_id=BASIC) == refusal("pin")
+        assert sandbox.received == []
+
+
 def test_the_help_pages_form_of_a_one_time_password(tmp_path: Path) -> None:
     with running_sandbox() as sandbox:
         with running_gateway(tmp_path, sandbox.url, smsbat={"variant": "help-004"}, otp={}) as address:

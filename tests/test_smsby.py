@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import Setup
 from tests.support.raw import Connection, exchange
 from tests.support.servers import running_gateway, running_sandbox
-from tests.support.smsby import call, result
+from tests.support.smsby import call, post_json, result
 
 CAPTURES = Path(__file__).parent / "captures" / "smsby"
 HOOK = "hook-of-the-sms-by-tests"
@@ -254,6 +254,8 @@ FORM = b"application/x-www-form-urlencoded"
     ("target", "content_type", "body"),
     [
         (b"", FORM, b"message=Hi&phone=375291234567&token=TESTTOKEN"),
+        # As curl sends a file, with its last newline, which an editor on Windows wrote.
+        (b"", FORM, b"message=Hi&phone=375291234567&token=TESTTOKEN\r\n"),
         (b"?token=wrong&phone=1", FORM, b"message=Hi&phone=375291234567&token=TESTTOKEN"),
         (b"?token=TESTTOKEN&message=Hi&phone=375291234567", FORM, b"message=&phone="),
         (b"?token=TESTTOKEN&message=Hi&phone=375291234567", b"multipart/form-data; boundary=b", b"--b--\r\n"),
@@ -271,6 +273,34 @@ def test_bodies(setup: Setup, target: bytes, content_type: bytes, body: bytes) -
     assert response.json["status"] == "NEW", response.text
 
 
+@pytest.mark.parametrize(
+    ("method", "document", "text"),
+    [
+        ("sendQuickSMS", {"message": "Hi", "phone": ["375290001111", "375290002222"]}, "incorrect phone number"),
+        ("readResponseStatus", {"incoming_messages": [581, 580]}, "incorrect parameter incoming_messages"),
+        ("createSmsMessage", {"message": "Hi", "alphaname_id": [1363, 123]}, NAME_FAULT),
+    ],
+)
+def test_several_values_for_one_are_refused_before_any_is_lost(
+    setup: Setup, method: str, document: dict[str, Any], text: str
+) -> None:
+    response = post_json(setup.address, method, document)
+    assert (response.status, response.json) == (400, {"error": text})
+
+
+@pytest.mark.parametrize("method", ["sendBulkViber", "sendBulkSms"])
+@pytest.mark.parametrize("messages", [[], [None], [None, None], {}])
+def test_a_bulk_request_without_a_list(setup: Setup, method: str, messages: Any) -> None:
+    response = post_json(setup.address, method, {"messages": messages})
+    assert (response.status, response.text) == (400, '{"error":"incorrect parameter messages"}')
+
+
+@pytest.mark.parametrize("phone", [["375290001111"], ["", "375290001111", None]])
+def test_an_array_of_one_value_is_that_value(setup: Setup, phone: list[Any]) -> None:
+    response = post_json(setup.address, "sendQuickSMS", {"message": "Hi", "phone": phone})
+    assert response.json["status"] == "NEW", response.text
+
+
 def test_a_body_that_does_not_parse_counts_as_empty(setup: Setup) -> None:
     body = b'{"token":"TESTTOKEN"'
     head = b"POST /api/v2/getLimit HTTP/1.1\r\nHost: app.sms.by\r\nContent-Type: application/json\r\nContent-Length: %d"
@@ -283,6 +313,12 @@ def test_a_body_that_does_not_parse_counts_as_empty(setup: Setup) -> None:
 )
 def test_every_other_path_of_its_host(setup: Setup, target: bytes) -> None:
     response = setup.exchange(b"GET %b HTTP/1.1\r\nHost: app.sms.by\r\n\r\n" % target)
+    assert (response.status, response.text) == (404, '{"error":"not found"}')
+
+
+@pytest.mark.parametrize("target", [b"/remote-api", b"/remote-api/x", b"/Remote-API/x?token=TESTTOKEN"])
+def test_an_api_known_by_name_only_is_not_found_under_any_host(setup: Setup, target: bytes) -> None:
+    response = setup.exchange(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % target)
     assert (response.status, response.text) == (404, '{"error":"not found"}')
 
 

@@ -122,8 +122,11 @@ class SendBulkOperation:
         self._mailer = mailer
 
     async def perform(self, exchange: Exchange) -> Answer:
-        """Write all of them down and answer. Raises ``StoreUnavailable``."""
+        """Write all of them down and answer. Raises ``Refusal`` and ``StoreUnavailable``."""
         given, account = exchange.input, account_of(exchange)
+        if all(entry is None for entry in given["mailings"]):
+            assert exchange.endpoint is not None
+            raise Refusal("parameter", exchange.endpoint.input_names["mailings"])
         bulk = str(uuid.uuid1(node=secrets.randbits(48) | 1 << 40))
         exchange.batches = (bulk,)
         mailings = await asyncio.to_thread(self._built, exchange, given["mailings"], account)

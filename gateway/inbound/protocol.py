@@ -198,6 +198,9 @@ class _LegacyProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._complete_scope()
         self._head_understood = True
+        if self.scope["http_version"] == "1.0":
+            # It knows no interim answers, and would take one for the answer (RFC 9110, 10.1.1).
+            self.expect_100_continue = False
         is_free, kept = self._is_free, self.scope["http_version"] != "1.0" and self.parser.should_keep_alive()
         self.cycle = Cycle(self, self.leaving, kept)
         if is_free:

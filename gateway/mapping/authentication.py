@@ -60,7 +60,8 @@ class Authenticator:
         token = fields.last(self.signature)
         if token is None:
             raise Refusal("credentials", self.signature.decode())
-        identity = identities.get(token_digest(token))
+        # It may stand last in a body that comes from a file, which ends in a newline.
+        identity = identities.get(token_digest(token.strip()))
         if identity is None:
             raise Refusal("authentication")
         return identity

@@ -20,6 +20,8 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _SECONDS = {"minutes": 60, "hours": 3600}
 #: What a parameter looks like inside a text. A pin is one word; a number is none that begins with zero.
 _TEXT, _PIN, _NUMBER = r"\S.{0,100}?", r"\S{1,40}?", r"[1-9][0-9]{0,5}"
+#: A text that is nothing but a code. Digits may stand in groups, as they are read out; words would be a sentence.
+_CODE = re.compile(rf"{_PIN}|[0-9][0-9 -]{{0,38}}[0-9]")
 
 
 class NotOtp(ValueError):
@@ -124,7 +126,7 @@ class OtpRules:
     def _asked(self, asked: Mapping[str, Any], text: str | None) -> Otp:
         given, template_id = asked.get("parameters") or {}, asked.get("template")
         language = asked.get("language") or self.section.language
-        code = text.strip() if text and re.fullmatch(_PIN, text.strip()) else None
+        code = text.strip() if text and _CODE.fullmatch(text.strip()) else None
         if template_id or given:
             return self._template(template_id).fill(language, {"pin": code, **given})
         otp = self._read(text or "")

@@ -63,6 +63,8 @@ class ParameterCheck:
         """Put its value, or its default, among the values. Raises ``Refusal`` with the parameter's name."""
         fields, values = reading.fields, reading.values
         sent = self.sent(fields, self.raw)
+        if fields.nested and self._would_lose(reading):
+            raise self.fault
         if sent and (self.applies is None or self.applies(values, fields)):
             try:
                 value = self.convert(sent, reading)
@@ -75,6 +77,14 @@ class ParameterCheck:
             values.update(flat(self.name, value))
         if self.wrong_when and any(holds(values, fields) for holds in self.wrong_when):
             raise self.fault
+
+    def _would_lose(self, reading: Reading) -> bool:
+        """Whether a JSON array has several entries for the one value that is read; all but the last would be lost."""
+        entries = reading.fields.nested.get(self.raw)
+        if self.sent is not Fields.last or not isinstance(entries, list) or self.spec.ignored:
+            return False
+        applies = self.applies is None or self.applies(reading.values, reading.fields)
+        return applies and len([*filter(None, entries)]) > 1
 
     @property
     def fault(self) -> Refusal:
