@@ -258,6 +258,20 @@ def test_a_mailing_goes_out_as_fast_as_its_account_may_send(engine: Engine) -> N
     run(engine, scenario)
 
 
+def test_a_mailing_takes_from_the_rate_what_goes_out_of_it(engine: Engine) -> None:
+    slow = dataclasses.replace(ACCOUNT, rate=RateSection(per_second=1, burst=20))
+
+    async def scenario(stores: Stores) -> None:
+        releases = ReleaseStore(stores.database, {"demo": slow})
+        for phones in (5, 15, 1):
+            number, count = await stores.create(to(*(f"37529{i:07d}" for i in range(phones))))
+            await stores.mailings.publish([(number, count)], "demo", confirmed=True)
+        due = sorted(await releases.due(NOW), key=lambda release: release.number)
+        assert [await releases.release(release, NOW) for release in due] == [5, 15, 0]
+
+    run(engine, scenario)
+
+
 def test_pages_do_not_tell_of_each_other(engine: Engine) -> None:
     async def scenario(stores: Stores) -> None:
         number, count = await stores.create(to("375291111111", "375292222222"))

@@ -139,13 +139,14 @@ class Admission:
 
 
 def room_at_rate(connection: Connection, account: str, rate: RateSection, now: int, most: int) -> int:
-    """How many messages of a mailing may go out now, ``most`` at once; they are taken from the account's allowance."""
+    """How many messages of a mailing may go out now, ``most`` at once; ``take_from_rate`` counts those that do."""
     one_at_a_time(connection, f"{account}:")
-    level = _level(connection, account, rate, now)
-    room = max(0, min(most, int(rate.burst - level)))
-    if room:
-        _set_level(connection, account, level + room, now)
-    return room
+    return max(0, min(most, int(rate.burst - _level(connection, account, rate, now))))
+
+
+def take_from_rate(connection: Connection, account: str, rate: RateSection, now: int, count: int) -> None:
+    """Take messages of a mailing from their account's allowance."""
+    _set_level(connection, account, _level(connection, account, rate, now) + count, now)
 
 
 def _level(connection: Connection, account: str, rate: RateSection, now: int) -> float:

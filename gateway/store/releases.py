@@ -15,7 +15,7 @@ from gateway.core.mailings import MailingState
 from gateway.core.messages import State
 from gateway.mapping.accounts import Account
 from gateway.mapping.callbacks import Facts
-from gateway.store.admission import room_at_rate
+from gateway.store.admission import room_at_rate, take_from_rate
 from gateway.store.callbacks import Script, callback_row, insert_callbacks
 from gateway.store.database import Database
 from gateway.store.mailings import CHUNK
@@ -75,6 +75,8 @@ class ReleaseStore:
             fresh = {"state": State.ACCEPTED.value, "due_at": now, "expires_at": now + mailing.ttl * 1000}
             still = (messages.c.id.in_(planned), messages.c.state == State.PLANNED.value)
             count = connection.execute(update(messages).where(*still).values(**fresh)).rowcount
+            if rate and count:
+                take_from_rate(connection, mailing.account, rate, now, count)
             if count < room:
                 _released(connection, mailing, now)
             return count
