@@ -208,12 +208,28 @@ def test_what_follows_an_sms_goes_out_only_when_that_was_not_delivered(
         if status:
             await stores.reports.apply([Report(status, NOW + 1, id=sms.id)], "main")
         assert await stores.releases.next_due(NOW) == NOW + 300_000
-        assert await stores.releases.follow(NOW + 299_999) == {}
+        assert await stores.releases.follow(NOW + 299_999) == ({}, False)
         assert (await stores.states())[viber.id] == "planned"
         expected = {"main": 1} if state is State.ACCEPTED else {}
-        assert await stores.releases.follow(NOW + 300_000) == expected
+        assert await stores.releases.follow(NOW + 300_000) == (expected, False)
         assert (await stores.states())[viber.id] == state.value
-        assert await stores.releases.follow(NOW + 300_001) == {}
+        assert await stores.releases.follow(NOW + 300_001) == ({}, False)
+
+    run(engine, scenario)
+
+
+def test_follow_ups_that_are_not_needed_keep_no_others_back(engine: Engine) -> None:
+    """The oldest are looked at first, and whoever waits behind them learns that there are more."""
+
+    async def scenario(stores: Stores) -> None:
+        firsts = [message(each)._replace(channel="sms") for each in range(CHUNK + 1)]
+        vibers = [message(CHUNK + 1 + i)._replace(due_at=NOW - i, follows=each.id) for i, each in enumerate(firsts)]
+        await stores.messages.accept(firsts, "main", follow_ups=vibers)
+        await stores.messages.settle([Settled.by(each, Receipt(Outcome.ACCEPTED, "7")) for each in firsts], NOW)
+        await stores.reports.apply([Report(Status.DELIVERED, NOW, id=each.id) for each in firsts[1:]], "main")
+        assert await stores.releases.follow(NOW) == ({}, True)
+        assert (await stores.states())[vibers[0].id] == "planned"
+        assert await stores.releases.follow(NOW) == ({"main": 1}, False)
 
     run(engine, scenario)
 
@@ -226,7 +242,7 @@ def test_nothing_follows_what_a_client_was_refused(engine: Engine) -> None:
         viber = message(2)._replace(follows=sms.id)
         await stores.messages.accept([sms], "main", follow_ups=[viber])
         # While the first one has not left, nothing follows it.
-        assert await stores.releases.follow(NOW + HOUR) == {}
+        assert await stores.releases.follow(NOW + HOUR) == ({}, False)
         await stores.messages.settle([Settled.by(sms, Receipt(Outcome.BALANCE))], NOW)
         assert (await stores.states())[viber.id] == "withdrawn"
 
@@ -239,7 +255,7 @@ def test_a_refusal_that_came_too_late_for_the_client_is_followed(engine: Engine)
         viber = message(2)._replace(follows=sms.id)
         await stores.messages.accept([sms], "main", follow_ups=[viber])
         await stores.messages.settle_failed([Settled.by(sms, Receipt(Outcome.BALANCE))], NOW, stores.reports)
-        assert await stores.releases.follow(NOW + HOUR) == {"main": 1}
+        assert await stores.releases.follow(NOW + HOUR) == ({"main": 1}, False)
 
     run(engine, scenario)
 
