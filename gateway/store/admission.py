@@ -68,10 +68,15 @@ class Admission:
         if not self._within_rate(connection, len(fresh)):
             return None
         if fresh:
-            write_rows(connection, self.insert, [*[self.rows[i] for i in fresh], *self.planned])
+            write_rows(connection, self.insert, [*[self.rows[i] for i in fresh], *self._planned_after(fresh)])
             self._remember_repeats(connection, {keys[i]: own[i] for i in fresh} if keys else {})
             self._keep_pictures(connection)
         return ids
+
+    def _planned_after(self, fresh: Sequence[int]) -> Rows:
+        """What follows those that are new; a repeat has what follows it already."""
+        firsts = {self.submission[i].id for i in fresh}
+        return [row for row in self.planned if row["follows"] in firsts]
 
     def _keys(self) -> list[str]:
         """What repeats are told by: channel and number, and which of several to that number in this request."""
