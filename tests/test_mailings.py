@@ -15,6 +15,7 @@ from gateway.core.lifecycle import Report, Status
 from gateway.core.mailings import Mailing, Recipient
 from gateway.core.messages import Content, Outcome, Receipt, State
 from gateway.core.pictures import Picture
+from gateway.errors import StoreUnavailable
 from gateway.mapping.accounts import Account
 from gateway.mapping.schema.accounts import RateSection
 from gateway.settings import Address
@@ -40,6 +41,7 @@ from tests.support.stores import NOW, message
 HOUR = 3_600_000
 ACCOUNT = Account("demo", "main", "guide-001", "viber_promo", {}, 0, False)
 MAILING = Mailing("demo", "smsby", "viber", "MyViber", 444, "News", "TEXT", Content("Hi"), 86_400)
+REFUSED = dataclasses.replace(MAILING, problem="no text")
 
 
 class Stores:
@@ -121,6 +123,23 @@ def test_a_draft_is_nobodys_and_goes_after_an_hour(engine: Engine, tmp_path: Pat
         assert len(await stores.states()) == CHUNK + 5
         await sweep(stores.database, storage, NOW + HOUR + 1, HOUR)
         assert await stores.states() == {}
+
+    run(engine, scenario)
+
+
+def test_a_draft_that_was_cleared_away_is_not_told_as_sent(engine: Engine, tmp_path: Path) -> None:
+    """Its client sends it again. Nothing of the request goes out now."""
+
+    async def scenario(stores: Stores) -> None:
+        gone = await stores.create(to("375291111111"))
+        await sweep(stores.database, FolderStorage(tmp_path / "media"), NOW + HOUR + 1, HOUR)
+        kept, refused = await stores.create(to("375291111111")), await stores.create(REFUSED)
+        row = {"id": "bulk-1", "account": "demo", "dialect": "smsby", "url": None, "created_at": NOW}
+        with pytest.raises(StoreUnavailable):
+            await stores.mailings.publish([kept, gone, refused], "demo", confirmed=True, bulk=row)
+        assert await stores.releases.due(NOW) == []
+        await stores.mailings.publish([kept, refused], "demo", confirmed=True, bulk=row)
+        assert [each.number for each in await stores.releases.due(NOW)] == [kept[0]]
 
     run(engine, scenario)
 
