@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from gateway.core.messages import Message, State
 from gateway.mapping.schema.accounts import RateSection
@@ -18,7 +18,7 @@ from gateway.store.tables import messages, rates, repeats
 from gateway.store.turns import one_at_a_time
 
 #: A message in one of these states is over and was not sent: sending it again is no repeat.
-_UNSENT = [State.REFUSED.value, State.WITHDRAWN.value, State.EXPIRED.value]
+UNSENT = [State.REFUSED.value, State.WITHDRAWN.value, State.EXPIRED.value]
 
 
 class Terms(NamedTuple):
@@ -98,15 +98,18 @@ class Admission:
         return bool(self.terms.repeats and self._first.reference)
 
     def _repeated(self, connection: Connection, keys: Sequence[str]) -> dict[str, str]:
-        """Keys to the ids of the messages that went out under this reference lately."""
+        """Keys to the ids of the messages that went out under this reference lately.
+
+        Their rows may have gone for their age since; with those of unsent ones goes what is looked up here.
+        """
         found = {}
         for chunk in chunks(keys):
             query = (
                 select(repeats.c.key, repeats.c.message)
-                .join(messages, messages.c.id == repeats.c.message)
+                .outerjoin(messages, messages.c.id == repeats.c.message)
                 .where(repeats.c.account == self._first.account, repeats.c.reference == self._first.reference)
                 .where(repeats.c.key.in_(chunk), repeats.c.until > self._first.accepted_at)
-                .where(messages.c.state.not_in(_UNSENT))
+                .where(or_(messages.c.state.is_(None), messages.c.state.not_in(UNSENT)))
             )
             found.update({row.key: row.message for row in connection.execute(query)})
         return found

@@ -6,14 +6,15 @@ import asyncio
 from functools import partial
 
 import structlog
-from sqlalchemy import Connection, delete, exists, literal, select
+from sqlalchemy import Connection, delete, exists, literal, select, tuple_
 
 from gateway.core.ids import first_id_at
 from gateway.core.mailings import MailingState
 from gateway.core.messages import State
+from gateway.store.admission import UNSENT
 from gateway.store.callbacks import CallbackState
 from gateway.store.database import Database
-from gateway.store.tables import bulks, callbacks, is_mailing, mailings, messages, replies
+from gateway.store.tables import bulks, callbacks, is_mailing, mailings, messages, repeats, replies
 
 log = structlog.get_logger("gateway.retention")
 
@@ -63,7 +64,18 @@ def _old(database: Database, before: int, after: str) -> list[tuple[str, bool]]:
 
 
 def _forget(gone: list[str], connection: Connection) -> None:
+    _forget_unsent(gone, connection)
     connection.execute(delete(messages).where(messages.c.id.in_(gone)))
+
+
+def _forget_unsent(gone: list[str], connection: Connection) -> None:
+    """What would make repeats of those that were not sent: without their rows nothing tells that they were not."""
+    is_unsent = (messages.c.state.in_(UNSENT), messages.c.reference.is_not(None))
+    query = select(messages.c.id, messages.c.account, messages.c.reference).where(messages.c.id.in_(gone), *is_unsent)
+    if rows := connection.execute(query).all():
+        requests = {(row.account, row.reference) for row in rows}
+        of_requests = tuple_(repeats.c.account, repeats.c.reference).in_(requests)
+        connection.execute(delete(repeats).where(of_requests, repeats.c.message.in_([row.id for row in rows])))
 
 
 def _forget_replies(before: int, connection: Connection) -> int:
