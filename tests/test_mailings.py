@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, text
 
+from gateway.core.ids import MessageIds
 from gateway.core.lifecycle import Report, Status
 from gateway.core.mailings import Mailing, Recipient
 from gateway.core.messages import Content, Outcome, Receipt, State
@@ -20,10 +22,12 @@ from gateway.mapping.accounts import Account
 from gateway.mapping.schema.accounts import RateSection
 from gateway.settings import Address
 from gateway.store.asking import AskingStore
+from gateway.store.callbacks import CallbackState, CallbackStore, Script
 from gateway.store.codes import CodeStore, UnknownCode
 from gateway.store.database import Database, opened
 from gateway.store.engine import open_engine
-from gateway.store.mailings import CHUNK, MailingStore
+from gateway.store.forgetting import forget_old
+from gateway.store.mailings import CHUNK, MailingStore, with_deliveries
 from gateway.store.media import MediaStore
 from gateway.store.messages import MessageStore
 from gateway.store.numbers import Numbers
@@ -38,7 +42,7 @@ from tests.support.servers import eventually, running_gateway, running_sandbox
 from tests.support.smsby import call, result
 from tests.support.stores import NOW, message
 
-HOUR = 3_600_000
+HOUR, DAY = 3_600_000, 86_400_000
 ACCOUNT = Account("demo", "main", "guide-001", "viber_promo", {}, 0, False)
 MAILING = Mailing("demo", "smsby", "viber", "MyViber", 444, "News", "TEXT", Content("Hi"), 86_400)
 REFUSED = dataclasses.replace(MAILING, problem="no text")
@@ -303,6 +307,41 @@ def test_a_mailing_takes_from_the_rate_what_goes_out_of_it(engine: Engine) -> No
             await stores.mailings.publish([(number, count)], "demo", confirmed=True)
         due = sorted(await releases.due(NOW), key=lambda release: release.number)
         assert [await releases.release(release, NOW) for release in due] == [5, 15, 0]
+
+    run(engine, scenario)
+
+
+def test_what_the_word_on_a_bulk_request_tells_of_stays_until_that_is_told(engine: Engine) -> None:
+    """Its first mailing is old when its last one goes out."""
+    owed = {"id": "bulk-1", "account": "demo", "dialect": "smsby", "url": "http://partner/", "created_at": NOW}
+
+    async def scenario(stores: Stores) -> None:
+        ids = MessageIds(os.urandom)
+        both = (to("375291111111"), dataclasses.replace(to("none"), due_at=NOW + 40 * DAY), REFUSED)
+        created = [
+            await stores.mailings.create(each, "main", NOW, lambda: ids.new(NOW), None, "bulk-1") for each in both
+        ]
+        await stores.mailings.publish(created, "demo", confirmed=True, bulk=owed)
+
+        async def left(now: int) -> list[int]:
+            await forget_old(stores.database, now - DAY)
+            told = await with_deliveries(stores.mailings, stores.asking, "demo", "bulk-1", now, is_asked=False)
+            return [len(each["deliveries"]) for each in told]
+
+        [release] = await stores.releases.due(NOW)
+        await stores.releases.release(release, NOW)
+        [sent] = (await stores.messages.unsettled("main", NOW, 10)).messages
+        await stores.messages.settle([Settled.by(sent, Receipt(Outcome.ACCEPTED, "7"))], NOW)
+        await stores.reports.apply([Report(Status.DELIVERED, NOW, id=sent.id)], "main")
+        assert await left(NOW + 30 * DAY) == [1, 1, 0]
+        [release] = await stores.releases.due(NOW + 40 * DAY)
+        await stores.releases.release(release, NOW + 40 * DAY)
+        assert (await stores.releases.tell_ended(NOW + 40 * DAY))[1] is False
+        assert await left(NOW + 50 * DAY) == [1, 1, 0]
+        store = CallbackStore(stores.database)
+        [callback] = await store.due(Script("demo", "smsby", by_request=True), NOW + 50 * DAY, 9, [])
+        await store.finish(callback, CallbackState.DONE, NOW, "HTTP 200")
+        assert await left(NOW + 50 * DAY) == []
 
     run(engine, scenario)
 
