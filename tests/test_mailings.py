@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,22 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, text
 
+from gateway.core.ids import MessageIds
 from gateway.core.lifecycle import Report, Status
 from gateway.core.mailings import Mailing, Recipient
 from gateway.core.messages import Content, Outcome, Receipt, State
 from gateway.core.pictures import Picture
+from gateway.errors import StoreUnavailable
 from gateway.mapping.accounts import Account
 from gateway.mapping.schema.accounts import RateSection
 from gateway.settings import Address
 from gateway.store.asking import AskingStore
+from gateway.store.callbacks import CallbackState, CallbackStore, Script
 from gateway.store.codes import CodeStore, UnknownCode
 from gateway.store.database import Database, opened
 from gateway.store.engine import open_engine
-from gateway.store.mailings import CHUNK, MailingStore
+from gateway.store.forgetting import forget_old
+from gateway.store.mailings import CHUNK, MailingStore, with_deliveries
 from gateway.store.media import MediaStore
 from gateway.store.messages import MessageStore
 from gateway.store.numbers import Numbers
@@ -37,9 +42,10 @@ from tests.support.servers import eventually, running_gateway, running_sandbox
 from tests.support.smsby import call, result
 from tests.support.stores import NOW, message
 
-HOUR = 3_600_000
+HOUR, DAY = 3_600_000, 86_400_000
 ACCOUNT = Account("demo", "main", "guide-001", "viber_promo", {}, 0, False)
 MAILING = Mailing("demo", "smsby", "viber", "MyViber", 444, "News", "TEXT", Content("Hi"), 86_400)
+REFUSED = dataclasses.replace(MAILING, problem="no text")
 
 
 class Stores:
@@ -121,6 +127,23 @@ def test_a_draft_is_nobodys_and_goes_after_an_hour(engine: Engine, tmp_path: Pat
         assert len(await stores.states()) == CHUNK + 5
         await sweep(stores.database, storage, NOW + HOUR + 1, HOUR)
         assert await stores.states() == {}
+
+    run(engine, scenario)
+
+
+def test_a_draft_that_was_cleared_away_is_not_told_as_sent(engine: Engine, tmp_path: Path) -> None:
+    """Its client sends it again. Nothing of the request goes out now."""
+
+    async def scenario(stores: Stores) -> None:
+        gone = await stores.create(to("375291111111"))
+        await sweep(stores.database, FolderStorage(tmp_path / "media"), NOW + HOUR + 1, HOUR)
+        kept, refused = await stores.create(to("375291111111")), await stores.create(REFUSED)
+        row = {"id": "bulk-1", "account": "demo", "dialect": "smsby", "url": None, "created_at": NOW}
+        with pytest.raises(StoreUnavailable):
+            await stores.mailings.publish([kept, gone, refused], "demo", confirmed=True, bulk=row)
+        assert await stores.releases.due(NOW) == []
+        await stores.mailings.publish([kept, refused], "demo", confirmed=True, bulk=row)
+        assert [each.number for each in await stores.releases.due(NOW)] == [kept[0]]
 
     run(engine, scenario)
 
@@ -208,12 +231,28 @@ def test_what_follows_an_sms_goes_out_only_when_that_was_not_delivered(
         if status:
             await stores.reports.apply([Report(status, NOW + 1, id=sms.id)], "main")
         assert await stores.releases.next_due(NOW) == NOW + 300_000
-        assert await stores.releases.follow(NOW + 299_999) == {}
+        assert await stores.releases.follow(NOW + 299_999) == ({}, False)
         assert (await stores.states())[viber.id] == "planned"
         expected = {"main": 1} if state is State.ACCEPTED else {}
-        assert await stores.releases.follow(NOW + 300_000) == expected
+        assert await stores.releases.follow(NOW + 300_000) == (expected, False)
         assert (await stores.states())[viber.id] == state.value
-        assert await stores.releases.follow(NOW + 300_001) == {}
+        assert await stores.releases.follow(NOW + 300_001) == ({}, False)
+
+    run(engine, scenario)
+
+
+def test_follow_ups_that_are_not_needed_keep_no_others_back(engine: Engine) -> None:
+    """The oldest are looked at first, and whoever waits behind them learns that there are more."""
+
+    async def scenario(stores: Stores) -> None:
+        firsts = [message(each)._replace(channel="sms") for each in range(CHUNK + 1)]
+        vibers = [message(CHUNK + 1 + i)._replace(due_at=NOW - i, follows=each.id) for i, each in enumerate(firsts)]
+        await stores.messages.accept(firsts, "main", follow_ups=vibers)
+        await stores.messages.settle([Settled.by(each, Receipt(Outcome.ACCEPTED, "7")) for each in firsts], NOW)
+        await stores.reports.apply([Report(Status.DELIVERED, NOW, id=each.id) for each in firsts[1:]], "main")
+        assert await stores.releases.follow(NOW) == ({}, True)
+        assert (await stores.states())[vibers[0].id] == "planned"
+        assert await stores.releases.follow(NOW) == ({"main": 1}, False)
 
     run(engine, scenario)
 
@@ -226,7 +265,7 @@ def test_nothing_follows_what_a_client_was_refused(engine: Engine) -> None:
         viber = message(2)._replace(follows=sms.id)
         await stores.messages.accept([sms], "main", follow_ups=[viber])
         # While the first one has not left, nothing follows it.
-        assert await stores.releases.follow(NOW + HOUR) == {}
+        assert await stores.releases.follow(NOW + HOUR) == ({}, False)
         await stores.messages.settle([Settled.by(sms, Receipt(Outcome.BALANCE))], NOW)
         assert (await stores.states())[viber.id] == "withdrawn"
 
@@ -239,7 +278,7 @@ def test_a_refusal_that_came_too_late_for_the_client_is_followed(engine: Engine)
         viber = message(2)._replace(follows=sms.id)
         await stores.messages.accept([sms], "main", follow_ups=[viber])
         await stores.messages.settle_failed([Settled.by(sms, Receipt(Outcome.BALANCE))], NOW, stores.reports)
-        assert await stores.releases.follow(NOW + HOUR) == {"main": 1}
+        assert await stores.releases.follow(NOW + HOUR) == ({"main": 1}, False)
 
     run(engine, scenario)
 
@@ -254,6 +293,55 @@ def test_a_mailing_goes_out_as_fast_as_its_account_may_send(engine: Engine) -> N
         [release] = await releases.due(NOW)
         assert [await releases.release(release, NOW + after) for after in (0, 0, 1000, 3000)] == [20, 0, 10, 15]
         assert await releases.due(NOW) == []
+
+    run(engine, scenario)
+
+
+def test_a_mailing_takes_from_the_rate_what_goes_out_of_it(engine: Engine) -> None:
+    slow = dataclasses.replace(ACCOUNT, rate=RateSection(per_second=1, burst=20))
+
+    async def scenario(stores: Stores) -> None:
+        releases = ReleaseStore(stores.database, {"demo": slow})
+        for phones in (5, 15, 1):
+            number, count = await stores.create(to(*(f"37529{i:07d}" for i in range(phones))))
+            await stores.mailings.publish([(number, count)], "demo", confirmed=True)
+        due = sorted(await releases.due(NOW), key=lambda release: release.number)
+        assert [await releases.release(release, NOW) for release in due] == [5, 15, 0]
+
+    run(engine, scenario)
+
+
+def test_what_the_word_on_a_bulk_request_tells_of_stays_until_that_is_told(engine: Engine) -> None:
+    """Its first mailing is old when its last one goes out."""
+    owed = {"id": "bulk-1", "account": "demo", "dialect": "smsby", "url": "http://partner/", "created_at": NOW}
+
+    async def scenario(stores: Stores) -> None:
+        ids = MessageIds(os.urandom)
+        both = (to("375291111111"), dataclasses.replace(to("none"), due_at=NOW + 40 * DAY), REFUSED)
+        created = [
+            await stores.mailings.create(each, "main", NOW, lambda: ids.new(NOW), None, "bulk-1") for each in both
+        ]
+        await stores.mailings.publish(created, "demo", confirmed=True, bulk=owed)
+
+        async def left(now: int) -> list[int]:
+            await forget_old(stores.database, now - DAY)
+            told = await with_deliveries(stores.mailings, stores.asking, "demo", "bulk-1", now, is_asked=False)
+            return [len(each["deliveries"]) for each in told]
+
+        [release] = await stores.releases.due(NOW)
+        await stores.releases.release(release, NOW)
+        [sent] = (await stores.messages.unsettled("main", NOW, 10)).messages
+        await stores.messages.settle([Settled.by(sent, Receipt(Outcome.ACCEPTED, "7"))], NOW)
+        await stores.reports.apply([Report(Status.DELIVERED, NOW, id=sent.id)], "main")
+        assert await left(NOW + 30 * DAY) == [1, 1, 0]
+        [release] = await stores.releases.due(NOW + 40 * DAY)
+        await stores.releases.release(release, NOW + 40 * DAY)
+        assert (await stores.releases.tell_ended(NOW + 40 * DAY))[1] is False
+        assert await left(NOW + 50 * DAY) == [1, 1, 0]
+        store = CallbackStore(stores.database)
+        [callback] = await store.due(Script("demo", "smsby", by_request=True), NOW + 50 * DAY, 9, [])
+        await store.finish(callback, CallbackState.DONE, NOW, "HTTP 200")
+        assert await left(NOW + 50 * DAY) == []
 
     run(engine, scenario)
 

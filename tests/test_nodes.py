@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from sqlalchemy import ColumnElement, Engine, delete, event, update
+from sqlalchemy import ColumnElement, Engine, Update, delete, event, update
 
 from gateway.core.budget import CallBudget
 from gateway.errors import StoreUnavailable
@@ -37,10 +37,16 @@ from tests.support.stores import NOW, message
 
 #: Nobody has said anything for long.
 _SILENT = update(tables.nodes).values(until=0)
+#: The clock was set back.
+_AHEAD = update(tables.nodes).values(until=2**62)
 
 
 def is_node(node: str) -> ColumnElement[bool]:
     return tables.nodes.c.id == node
+
+
+async def _said(database: Database, said: Update) -> None:
+    await database.writer.run(lambda connection: connection.execute(said))
 
 
 async def _joined(database: Database, process: str = "") -> Node:
@@ -159,6 +165,30 @@ def test_a_node_that_is_silent_is_struck_off_by_who_was_heard_all_that_time(
     _run(engine, scenario)
 
 
+def test_a_node_that_is_silent_after_the_clock_was_set_back_is_struck_off_as_ever(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was believed until a time that is far ahead again. Who speaks is struck off no sooner."""
+    clock = _clock(monkeypatch)
+
+    async def scenario(database: Database) -> None:
+        first, second, third = [await _joined(database) for _ in range(3)]
+        for _ in range(int(BELIEVED)):
+            clock.now += 1000
+            assert all([await each.beat() for each in (first, second, third)])
+        clock.now -= 600_000
+        for _ in range(int(BELIEVED) + 1):
+            assert all([await each.beat() for each in (first, second)])
+            assert first.alive == {first.id, second.id, third.id}
+            clock.now += 1000
+        await first.beat()
+        assert first.alive == {first.id, second.id}
+        assert await second.beat()
+        assert not await third.beat()
+
+    _run(engine, scenario)
+
+
 def test_when_the_database_was_away_nobody_was_silent(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """They have messages that SMSBAT answered meanwhile: taken over, those would be sent again."""
     clock = _clock(monkeypatch)
@@ -214,7 +244,7 @@ def test_who_speaks_while_it_is_being_struck_off_is_there(monkeypatch: pytest.Mo
 
 
 def test_beats_at_the_same_moment_do_not_lock_each_other_out() -> None:
-    """Each would strike off who is late, and all of them are."""
+    """Each would strike off who is late, or correct who is ahead of the clock, and all of them are."""
     url = new_database()
     engines = [open_engine(url) for _ in range(3)]
 
@@ -223,8 +253,9 @@ def test_beats_at_the_same_moment_do_not_lock_each_other_out() -> None:
             databases = [await stack.enter_async_context(opened(engine)) for engine in engines]
             joined = [await _joined(database) for database in databases]
             for _ in range(20):
-                await databases[0].writer.run(lambda connection: connection.execute(_SILENT))
-                assert all(await asyncio.gather(*(node.beat() for node in joined)))
+                for said in (_SILENT, _AHEAD):
+                    await _said(databases[0], said)
+                    assert all(await asyncio.gather(*(node.beat() for node in joined)))
 
     asyncio.run(scenario())
 

@@ -9,8 +9,9 @@ from sqlalchemy import Engine, select
 
 from gateway.core.ids import MessageIds, first_id_at
 from gateway.core.lifecycle import Reply, Report, Status
-from gateway.core.messages import Outcome, Receipt
+from gateway.core.messages import Message, Outcome, Receipt
 from gateway.mapping.callbacks import Facts
+from gateway.store.admission import Terms
 from gateway.store.callbacks import CallbackState, CallbackStore, Script, callback_row, insert_callbacks
 from gateway.store.database import opened
 from gateway.store.forgetting import forget_old
@@ -77,5 +78,29 @@ def test_many_go_in_small_batches(engine: Engine) -> None:
             await store.accept(many, "main")
             await store.settle([Settled.by(each, Receipt(Outcome.BALANCE)) for each in many[:-1]], NOW)
             assert await forget_old(database, NOW + DAY) == 1599
+
+    asyncio.run(scenario())
+
+
+def test_a_repeat_is_known_as_long_as_its_window_lasts(engine: Engine) -> None:
+    """Although nothing else is left of the message. One that was not sent may still be sent."""
+    ids, terms = MessageIds(os.urandom), Terms(repeats=300 * 86_400)
+
+    def asked_for(at: int, reference: str) -> Message:
+        return MESSAGE._replace(id=ids.new(at), reference=reference, accepted_at=at, due_at=at)
+
+    async def scenario() -> None:
+        async with opened(engine) as database:
+            store = MessageStore(database)
+            sent, refused = asked_for(NOW, "sent"), asked_for(NOW, "refused")
+            for each, outcome in ((sent, Outcome.ACCEPTED), (refused, Outcome.BALANCE)):
+                await store.accept([each], "main", terms)
+                await store.settle([Settled.by(each, Receipt(outcome, "7"))], NOW)
+            assert await forget_old(database, NOW + DAY) == 2
+            assert await store.accept([asked_for(NOW + 2 * DAY, "sent")], "main", terms) == [sent.id]
+            again = asked_for(NOW + 2 * DAY, "refused")
+            assert await store.accept([again], "main", terms) == [again.id]
+            late = asked_for(NOW + 300 * DAY, "sent")
+            assert await store.accept([late], "main", terms) == [late.id]
 
     asyncio.run(scenario())

@@ -210,7 +210,7 @@ def test_a_database_that_can_not_be_used(database: str) -> None:
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_migration_from_each_earlier_version_keeps_what_is_there(kind: str, tmp_path: Path) -> None:
     """A database of an earlier version, with a message that is still to be sent in it."""
-    for revision in ("0001", "0002", "0003", "0004"):
+    for revision in ("0001", "0002", "0003", "0004", "0005"):
         of_sqlite = f"sqlite:///{tmp_path / f'{revision}.db'}"
         engine = open_engine(of_sqlite if kind == "sqlite" else new_database(empty=True))
         config = Config()
@@ -225,13 +225,46 @@ def test_migration_from_each_earlier_version_keeps_what_is_there(kind: str, tmp_
             assert set(row) <= set(names)
             columns, values = ", ".join(row), ", ".join(f":{name}" for name in row)
             connection.execute(text(f"INSERT INTO messages ({columns}) VALUES ({values})"), row)
+            if revision >= "0003":
+                _write_with_ids(connection)
         assert migrations.migrate(engine)
+        assert _ids_after_the_largest_of_32_bits(engine) == [2**31, 2**31]
 
         async def scenario(store: MessageStore) -> None:
             found = (await store.unsettled("main", NOW, 10)).messages
             assert [(each.id, each.content) for each in found] == [("id-1", Content("hello"))]
 
         run(engine, scenario)
+
+
+def test_what_is_written_without_end_does_not_run_out_of_ids(engine: Engine) -> None:
+    assert _ids_after_the_largest_of_32_bits(engine) == [2**31, 2**31]
+
+
+def _write_with_ids(connection: Connection) -> None:
+    """A callback and an early report, which get their ids from the database."""
+    connection.execute(
+        text(
+            "INSERT INTO callbacks (message, account, dialect, facts, state, event_at, due_at, tries)"
+            " VALUES ('id-1', 'shop', 'messagio', '{}', 'done', 1, 1, 0)"
+        )
+    )
+    connection.execute(
+        text("INSERT INTO early_reports (smsbat, upstream_id, report, at) VALUES ('main', '7', '{}', 1)")
+    )
+
+
+def _ids_after_the_largest_of_32_bits(engine: Engine) -> list[int]:
+    """Those that come when as many callbacks and early reports were written."""
+    with engine.begin() as connection:
+        _write_with_ids(connection)
+        for table in ("callbacks", "early_reports"):
+            newest = f"(SELECT max(id) FROM {table})"
+            connection.execute(text(f"UPDATE {table} SET id = 2147483647 WHERE id = {newest}"))
+            if connection.dialect.name == "postgresql":
+                connection.execute(text(f"SELECT setval('{table}_id_seq', 2147483647)"))
+        _write_with_ids(connection)
+        return [connection.scalar(text(f"SELECT max(id) FROM {table}")) for table in ("callbacks", "early_reports")]
 
 
 @ONLY_SQLITE

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from gateway.core.messages import Outcome, Receipt
 from gateway.mapping.schema.accounts import RateSection
@@ -16,6 +16,7 @@ from gateway.settings import Address
 from gateway.store.admission import Terms
 from gateway.store.messages import MessageStore
 from gateway.store.settled import Settled
+from gateway.store.tables import messages
 from tests.support.raw import answer_text, exchange, get, signed
 from tests.support.servers import eventually, free_address, running_gateway, running_sandbox
 from tests.support.stores import MESSAGE, message, run
@@ -169,6 +170,22 @@ def test_the_window_ends_and_a_message_that_was_not_sent_is_no_repeat(engine: En
         await store.settle([Settled.by(at(3, 0), Receipt(Outcome.BALANCE))], 0)
         assert await store.accept([at(4, 60_001)], "main", terms) == ["id-00004"]
         assert await store.accept([at(5, 60_002, account="other")], "main", terms) == ["id-00005"]
+
+    run(engine, scenario)
+
+
+def test_what_follows_a_repeat_is_not_stored_again(engine: Engine) -> None:
+    """Nobody would tell it what became of the first message, so that it would go out in any case."""
+    terms = Terms(repeats=60)
+
+    async def scenario(store: MessageStore) -> None:
+        assert await store.accept([at(1, 0)], "main", terms, [at(2, 0, follows="id-00001")]) == ["id-00001"]
+        both = [at(3, 1), at(4, 1, digits="380500000009", position=1)]
+        follow_ups = [at(5, 1, follows="id-00003"), at(6, 1, follows="id-00004")]
+        assert await store.accept(both, "main", terms, follow_ups) == ["id-00001", "id-00004"]
+        with engine.connect() as connection:
+            stored = sorted(connection.scalars(select(messages.c.id)))
+        assert stored == ["id-00001", "id-00002", "id-00004", "id-00006"]
 
     run(engine, scenario)
 

@@ -15,7 +15,6 @@ from gateway.outbound.poller import Poller
 from gateway.outbound.sender import Sender
 from gateway.outbound.works import EVERY_WORK, RELEASES, Works
 from gateway.points import Point, reach
-from gateway.store.mailings import CHUNK
 from gateway.store.releases import Release, ReleaseStore
 
 log = structlog.get_logger("gateway.releaser")
@@ -109,11 +108,11 @@ class Releaser:
         for name, checks in (await self._store.firsts(now)).items():
             if name in self._pollers:
                 await self._pollers[name].ask(checks)
-        sent = await self._store.follow(now)
+        sent, is_more_due = await self._store.follow(now)
         for name in sent:
             if name in self._senders:
                 self._senders[name].released()
-        return _AT_WORK if sum(sent.values()) >= CHUNK else await self._until_next(now)
+        return _AT_WORK if is_more_due else await self._until_next(now)
 
     async def _bulks(self, now: int) -> float:
         owed, are_open = await self._store.tell_ended(now)

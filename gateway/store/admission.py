@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from gateway.core.messages import Message, State
 from gateway.mapping.schema.accounts import RateSection
@@ -18,7 +18,7 @@ from gateway.store.tables import messages, rates, repeats
 from gateway.store.turns import one_at_a_time
 
 #: A message in one of these states is over and was not sent: sending it again is no repeat.
-_UNSENT = [State.REFUSED.value, State.WITHDRAWN.value, State.EXPIRED.value]
+UNSENT = [State.REFUSED.value, State.WITHDRAWN.value, State.EXPIRED.value]
 
 
 class Terms(NamedTuple):
@@ -68,10 +68,15 @@ class Admission:
         if not self._within_rate(connection, len(fresh)):
             return None
         if fresh:
-            write_rows(connection, self.insert, [*[self.rows[i] for i in fresh], *self.planned])
+            write_rows(connection, self.insert, [*[self.rows[i] for i in fresh], *self._planned_after(fresh)])
             self._remember_repeats(connection, {keys[i]: own[i] for i in fresh} if keys else {})
             self._keep_pictures(connection)
         return ids
+
+    def _planned_after(self, fresh: Sequence[int]) -> Rows:
+        """What follows those that are new; a repeat has what follows it already."""
+        firsts = {self.submission[i].id for i in fresh}
+        return [row for row in self.planned if row["follows"] in firsts]
 
     def _keys(self) -> list[str]:
         """What repeats are told by: channel and number, and which of several to that number in this request."""
@@ -93,15 +98,18 @@ class Admission:
         return bool(self.terms.repeats and self._first.reference)
 
     def _repeated(self, connection: Connection, keys: Sequence[str]) -> dict[str, str]:
-        """Keys to the ids of the messages that went out under this reference lately."""
+        """Keys to the ids of the messages that went out under this reference lately.
+
+        Their rows may have gone for their age since; with those of unsent ones goes what is looked up here.
+        """
         found = {}
         for chunk in chunks(keys):
             query = (
                 select(repeats.c.key, repeats.c.message)
-                .join(messages, messages.c.id == repeats.c.message)
+                .outerjoin(messages, messages.c.id == repeats.c.message)
                 .where(repeats.c.account == self._first.account, repeats.c.reference == self._first.reference)
                 .where(repeats.c.key.in_(chunk), repeats.c.until > self._first.accepted_at)
-                .where(messages.c.state.not_in(_UNSENT))
+                .where(or_(messages.c.state.is_(None), messages.c.state.not_in(UNSENT)))
             )
             found.update({row.key: row.message for row in connection.execute(query)})
         return found
@@ -139,13 +147,14 @@ class Admission:
 
 
 def room_at_rate(connection: Connection, account: str, rate: RateSection, now: int, most: int) -> int:
-    """How many messages of a mailing may go out now, ``most`` at once; they are taken from the account's allowance."""
+    """How many messages of a mailing may go out now, ``most`` at once; ``take_from_rate`` counts those that do."""
     one_at_a_time(connection, f"{account}:")
-    level = _level(connection, account, rate, now)
-    room = max(0, min(most, int(rate.burst - level)))
-    if room:
-        _set_level(connection, account, level + room, now)
-    return room
+    return max(0, min(most, int(rate.burst - _level(connection, account, rate, now))))
+
+
+def take_from_rate(connection: Connection, account: str, rate: RateSection, now: int, count: int) -> None:
+    """Take messages of a mailing from their account's allowance."""
+    _set_level(connection, account, _level(connection, account, rate, now) + count, now)
 
 
 def _level(connection: Connection, account: str, rate: RateSection, now: int) -> float:

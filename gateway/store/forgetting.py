@@ -6,14 +6,15 @@ import asyncio
 from functools import partial
 
 import structlog
-from sqlalchemy import Connection, delete, exists, literal, select
+from sqlalchemy import Connection, delete, exists, literal, or_, select, tuple_
 
 from gateway.core.ids import first_id_at
 from gateway.core.mailings import MailingState
 from gateway.core.messages import State
+from gateway.store.admission import UNSENT
 from gateway.store.callbacks import CallbackState
 from gateway.store.database import Database
-from gateway.store.tables import bulks, callbacks, is_mailing, mailings, messages, replies
+from gateway.store.tables import bulks, callbacks, is_mailing, mailings, messages, repeats, replies
 
 log = structlog.get_logger("gateway.retention")
 
@@ -24,6 +25,21 @@ _follow_up = messages.alias("follow_up")
 _IS_OWED = exists().where(
     callbacks.c.message == messages.c.id,
     callbacks.c.state == literal(CallbackState.PENDING.value, literal_execute=True),
+)
+_of_bulk = callbacks.alias("of_bulk")
+#: The word on the end of a bulk request tells of each message.
+_BULK_IS_OWED = exists().where(
+    bulks.c.id == mailings.c.bulk,
+    or_(
+        bulks.c.url.is_not(None),
+        exists().where(
+            _of_bulk.c.message == bulks.c.id,
+            _of_bulk.c.state == literal(CallbackState.PENDING.value, literal_execute=True),
+        ),
+    ),
+)
+_IS_OF_OWED_BULK = messages.c.batch.is_not(None) & exists().where(
+    mailings.c.account == messages.c.account, mailings.c.number == messages.c.batch, _BULK_IS_OWED
 )
 _IS_FOLLOWED = exists().where(_follow_up.c.follows == messages.c.id, _follow_up.c.state.in_(_UNFINISHED))
 
@@ -53,7 +69,8 @@ async def forget_old(database: Database, before: int) -> int:
 
 def _old(database: Database, before: int, after: str) -> list[tuple[str, bool]]:
     """Old messages in the order of their ids, which is that of their acceptance; and whether nothing more is owed."""
-    is_over = messages.c.state.not_in(_UNFINISHED) & messages.c.check_at.is_(None) & ~_IS_OWED & ~_IS_FOLLOWED
+    is_owed = _IS_OWED | _IS_OF_OWED_BULK
+    is_over = messages.c.state.not_in(_UNFINISHED) & messages.c.check_at.is_(None) & ~is_owed & ~_IS_FOLLOWED
     query = select(messages.c.id, is_over.label("is_over")).where(
         messages.c.id > after, messages.c.id < first_id_at(before)
     )
@@ -63,7 +80,18 @@ def _old(database: Database, before: int, after: str) -> list[tuple[str, bool]]:
 
 
 def _forget(gone: list[str], connection: Connection) -> None:
+    _forget_unsent(gone, connection)
     connection.execute(delete(messages).where(messages.c.id.in_(gone)))
+
+
+def _forget_unsent(gone: list[str], connection: Connection) -> None:
+    """What would make repeats of those that were not sent: without their rows nothing tells that they were not."""
+    is_unsent = (messages.c.state.in_(UNSENT), messages.c.reference.is_not(None))
+    query = select(messages.c.id, messages.c.account, messages.c.reference).where(messages.c.id.in_(gone), *is_unsent)
+    if rows := connection.execute(query).all():
+        requests = {(row.account, row.reference) for row in rows}
+        of_requests = tuple_(repeats.c.account, repeats.c.reference).in_(requests)
+        connection.execute(delete(repeats).where(of_requests, repeats.c.message.in_([row.id for row in rows])))
 
 
 def _forget_replies(before: int, connection: Connection) -> int:
@@ -86,7 +114,7 @@ def _forget_mailings(before: int, connection: Connection) -> int:
     """Those of which no message is left, and bulk requests of which no mailing is."""
     over = (MailingState.RELEASED.value, MailingState.REFUSED.value)
     has_messages = exists().where(messages.c.account == mailings.c.account, messages.c.batch == mailings.c.number)
-    old = (mailings.c.created_at < before, mailings.c.state.in_(over), ~has_messages)
+    old = (mailings.c.created_at < before, mailings.c.state.in_(over), ~has_messages, ~_BULK_IS_OWED)
     rows = connection.execute(select(mailings.c.account, mailings.c.number).where(*old).limit(_BATCH)).all()
     for row in rows:
         connection.execute(delete(mailings).where(is_mailing(row.account, row.number)))

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from gateway.core.lifecycle import Status
 from gateway.core.mailings import Mailing, MailingState, Recipient
 from gateway.core.messages import Message, State
+from gateway.errors import StoreUnavailable
 from gateway.store.asking import AskingStore
 from gateway.store.chunks import chunks
 from gateway.store.contents import content_of, written
@@ -70,9 +71,14 @@ class MailingStore:
     async def publish(
         self, created: Sequence[tuple[int, int]], account: str, confirmed: bool, bulk: dict[str, Any] | None = None
     ) -> None:
-        """From now on these mailings, each with its count, are there; confirmed ones are to be sent."""
+        """From now on these mailings, each with its count, are there; confirmed ones are to be sent.
 
-        def work(connection: Connection) -> None:
+        None of them is when one was cleared away meanwhile.
+        """
+
+        def work(connection: Connection) -> bool:
+            if not _are_there(connection, account, [number for number, _ in created]):
+                return False
             for number, count in created:
                 state = MailingState.CONFIRMED if confirmed else MailingState.UNCONFIRMED
                 drafts = update(mailings).where(
@@ -81,8 +87,10 @@ class MailingStore:
                 connection.execute(drafts.values(state=state.value, count=count))
             if bulk:
                 connection.execute(insert(bulks).values(**bulk))
+            return True
 
-        await self._database.writer.run(work)
+        if not await self._database.writer.run(work):
+            raise StoreUnavailable("a mailing took so long to write down that it was cleared away")
 
     async def confirm(self, account: str, number: int, channel: str) -> bool:
         """Send a mailing, once; false when the account has none of this number on this channel."""
@@ -165,6 +173,15 @@ async def with_deliveries(
         else:
             mailing["deliveries"] = await asking.ended(account, number, now)
     return found
+
+
+def _are_there(connection: Connection, account: str, created: Sequence[int]) -> bool:
+    """Whether an account has all these mailings; they stay while the transaction lasts."""
+    for some in chunks(created):
+        known = select(mailings.c.number).where(mailings.c.account == account, mailings.c.number.in_(some))
+        if len(connection.execute(known.with_for_update()).all()) < len(some):
+            return False
+    return True
 
 
 def _row(mailing: Mailing, number: int, smsbat: str, now: int, bulk: str | None) -> dict[str, Any]:

@@ -140,8 +140,8 @@ class Node:
         When the database itself was away, nobody was heard: all are there, with what they had.
         """
         now = _now(connection)
-        since = now if now - self._heard.at > _GAP else self._heard.since
-        connection.execute(update(nodes).where(nodes.c.id == self._id).values(until=now + int(BELIEVED * 1000)))
+        since = self._heard.since if 0 <= now - self._heard.at <= _GAP else now
+        self._say(connection, now + int(BELIEVED * 1000))
         rows = connection.execute(select(nodes)).all()
         may_judge, on_file = now - since >= BELIEVED * 1000, connection.dialect.name == "sqlite"
         dead = {
@@ -154,6 +154,15 @@ class Node:
             as_seen = nodes.c.until.in_([*dead.values()])
             connection.execute(delete(nodes).where(nodes.c.id.in_([*dead]), as_seen))
         return _Heard(frozenset(row.id for row in rows) - dead.keys(), now, since)
+
+    def _say(self, connection: Connection, until: int) -> None:
+        """Be believed until then. Nobody is for longer: who is has spoken before the clock was set back.
+
+        It counts as if it spoke now. Who is just speaking is passed over: each would wait for the other.
+        """
+        connection.execute(update(nodes).where(nodes.c.id == self._id).values(until=until))
+        ahead = select(nodes.c.id).where(nodes.c.until > until).with_for_update(skip_locked=True)
+        connection.execute(update(nodes).where(nodes.c.id.in_(ahead)).values(until=until))
 
     def _hold(self, connection: Connection, names: Collection[str]) -> frozenset[str]:
         one_at_a_time(connection, "leases")

@@ -15,7 +15,7 @@ from gateway.core.mailings import MailingState
 from gateway.core.messages import State
 from gateway.mapping.accounts import Account
 from gateway.mapping.callbacks import Facts
-from gateway.store.admission import room_at_rate
+from gateway.store.admission import room_at_rate, take_from_rate
 from gateway.store.callbacks import Script, callback_row, insert_callbacks
 from gateway.store.database import Database
 from gateway.store.mailings import CHUNK
@@ -75,6 +75,8 @@ class ReleaseStore:
             fresh = {"state": State.ACCEPTED.value, "due_at": now, "expires_at": now + mailing.ttl * 1000}
             still = (messages.c.id.in_(planned), messages.c.state == State.PLANNED.value)
             count = connection.execute(update(messages).where(*still).values(**fresh)).rowcount
+            if rate and count:
+                take_from_rate(connection, mailing.account, rate, now, count)
             if count < room:
                 _released(connection, mailing, now)
             return count
@@ -85,10 +87,13 @@ class ReleaseStore:
         """Messages whose end is not known and which others are to follow by now, by SMSBAT login."""
         return await self._database.read(self._firsts, now)
 
-    async def follow(self, now: int) -> dict[str, int]:
-        """Send what was to follow messages that were not delivered by now; returns how many, by SMSBAT login."""
+    async def follow(self, now: int) -> tuple[dict[str, int], bool]:
+        """Send what was to follow messages that were not delivered by now; returns how many, by SMSBAT login.
+
+        And whether there may be more that is due.
+        """
         if not await self._database.read(self._are_due, now):
-            return {}
+            return {}, False
         return await self._database.writer.run(lambda connection: _follow(connection, now))
 
     async def tell_ended(self, now: int) -> tuple[set[Script], bool]:
@@ -124,6 +129,7 @@ class ReleaseStore:
             .join(messages, messages.c.follows == _first.c.id)
             .where(*_FOLLOWS, messages.c.due_at <= now)
             .where(_first.c.upstream_id.is_not(None), _first.c.final_at.is_(None))
+            .order_by(messages.c.due_at)
             .limit(CHUNK)
         )
         found: dict[str, list[Check]] = {}
@@ -168,20 +174,22 @@ def _owe(connection: Connection, ended: list[str], now: int) -> set[Script]:
     return {Script(row.account, row.dialect, by_request=True) for row in rows}
 
 
-def _follow(connection: Connection, now: int) -> dict[str, int]:
+def _follow(connection: Connection, now: int) -> tuple[dict[str, int], bool]:
     """Those whose first message was delivered are not needed; while that has not left, nothing follows it."""
     query = (
         select(messages.c.id, messages.c.smsbat, _first.c.status, _first.c.state)
         .outerjoin(_first, _first.c.id == messages.c.follows)
         .where(*_FOLLOWS, messages.c.due_at <= now)
         .where(or_(_first.c.state.is_(None), _first.c.state != State.ACCEPTED.value))
+        .order_by(messages.c.due_at)
         .limit(CHUNK)
     )
     needed: dict[str, int] = {}
     still_planned = messages.c.state == State.PLANNED.value
     by_state: dict[State, list[str]] = {State.WITHDRAWN: [], State.ACCEPTED: []}
     one_at_a_time(connection, "follow-ups")
-    for row in connection.execute(query).all():
+    rows = connection.execute(query).all()
+    for row in rows:
         is_needed = row.status not in _DELIVERED and row.state != State.WITHDRAWN.value
         by_state[State.ACCEPTED if is_needed else State.WITHDRAWN].append(row.id)
         if is_needed:
@@ -189,4 +197,4 @@ def _follow(connection: Connection, now: int) -> dict[str, int]:
     for state, ids in by_state.items():
         if ids:
             connection.execute(update(messages).where(messages.c.id.in_(ids), still_planned).values(state=state.value))
-    return needed
+    return needed, len(rows) == CHUNK

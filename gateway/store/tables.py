@@ -24,6 +24,9 @@ from gateway.core.messages import State
 
 metadata = MetaData()
 
+#: Of rows that are written without end, in more than 32 bits; SQLite counts up only what it knows as its own row id.
+_serial = BigInteger().with_variant(Integer, "sqlite")
+
 
 def _partial_index(name: str, condition: str, *columns: Column[Any], unique: bool = False) -> Index:
     """An index of the rows that a condition holds for: small however many there are."""
@@ -136,7 +139,7 @@ repeats = Table(
 early_reports = Table(
     "early_reports",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", _serial, primary_key=True),
     Column("smsbat", Text, nullable=False),
     Column("upstream_id", Text, nullable=False),
     Column("report", Text, nullable=False),
@@ -261,7 +264,7 @@ codes = Table(
 callbacks = Table(
     "callbacks",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", _serial, primary_key=True),
     Column("message", String(36), nullable=False),
     Column("account", Text, nullable=False),
     Column("dialect", Text, nullable=False),
