@@ -146,8 +146,11 @@ class DialectLogins:
 
 
 def token_digest(token: bytes) -> bytes:
-    """What a token is found by. A ``+`` that somebody did not escape comes as a space (wire: smsby.md, 2)."""
-    return hashlib.sha256(token.replace(b" ", b"+")).digest()
+    """What a token is found by. A ``+`` that somebody did not escape comes as a space (wire: smsby.md, 2).
+
+    Where it comes from a file, or stands last in a body that does, a line's end is no part of it.
+    """
+    return hashlib.sha256(token.strip(b"\t\r\n").replace(b" ", b"+")).digest()
 
 
 def name_tables(tables: Mapping[str, NameTable]) -> NameTables:

@@ -60,8 +60,7 @@ class Authenticator:
         token = fields.last(self.signature)
         if token is None:
             raise Refusal("credentials", self.signature.decode())
-        # It may stand last in a body that comes from a file, which ends in a newline.
-        identity = identities.get(token_digest(token.strip()))
+        identity = identities.get(token_digest(token))
         if identity is None:
             raise Refusal("authentication")
         return identity
