@@ -51,7 +51,14 @@ class _Serving:
 
     async def retire(self, stopping: asyncio.Event) -> None:
         """End behind the last request and call; of calls only what can be waited for when the process stops."""
-        await self.translation.hand_over()
+        try:
+            await self._drain(stopping)
+        finally:
+            await self._stack.aclose()
+
+    async def _drain(self, stopping: asyncio.Event) -> None:
+        if not stopping.is_set():
+            await self.translation.hand_over()
         if self._requests:
             self._idle = asyncio.Event()
             with contextlib.suppress(TimeoutError):
@@ -61,7 +68,6 @@ class _Serving:
         await asyncio.wait(last, return_when=asyncio.FIRST_COMPLETED)
         for task in last:
             task.cancel()
-        await self._stack.aclose()
 
 
 class Switch:

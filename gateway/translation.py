@@ -88,7 +88,7 @@ class Translation:
         return {"store": "ok" if self.is_ready else f"not written to for a while{why}", "smsbat": smsbat}
 
     async def hand_over(self) -> None:
-        """What only one does at a time is another one's from now on: it may know of scripts that this one does not.
+        """A successor is there: what only one does at a time is its own, since it may know of other scripts.
 
         First what is being told to scripts ends: told by two, it could come in another order.
         """

@@ -126,6 +126,14 @@ def test_answers_are_read_to_their_end(said: bytes, status: int, body: bytes) ->
     assert len(there.connections) == 1
 
 
+def test_what_comes_behind_an_answer_is_no_part_of_it() -> None:
+    """A proxy that closes a connection may say so in the same breath."""
+    there, (answer, behind) = answers(OK + b"HTTP/1.1 408 Request Timeout\r\nRetry-After: 7\r\n\r\nlate", OK, count=2)
+    assert (answer.status, answer.body, answer.headers) == (200, b"OK", {"content-length": "2"})
+    assert behind.body == b"OK"
+    assert there.connections == [REQUEST, REQUEST]
+
+
 def test_an_answer_may_come_byte_by_byte() -> None:
     async def ask() -> None:
         async with peer(b"") as (there, connections):
@@ -155,8 +163,14 @@ def lost(*says: bytes, seconds: float = PATIENCE) -> tuple[Peer, HttpAnswer]:
 
 @pytest.mark.parametrize(
     "said",
-    [b"-", b"HTTP/1.1 200 OK\r\nContent-Le-", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nOK-", b"SSH-2.0-x\r\n"],
-    ids=["none", "half a head", "half a body", "no HTTP"],
+    [
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        b"-",
+        b"HTTP/1.1 200 OK\r\nContent-Le-",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nOK-",
+        b"SSH-2.0-x\r\n",
+    ],
+    ids=["another protocol", "none", "half a head", "half a body", "no HTTP"],
 )
 def test_an_answer_that_does_not_come_whole_is_lost(said: bytes) -> None:
     """The request may have been taken."""
@@ -200,6 +214,12 @@ def test_a_connection_that_rested_long_is_not_used(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("gateway.outbound.connections.KEEPALIVE", -1.0)
     there, _ = answers(OK, OK, count=2)
     assert there.connections == [REQUEST, REQUEST]
+
+
+def test_nothing_is_written_to_a_name_that_is_none() -> None:
+    connections = Connections(httpx.URL(f"http://{'a' * 64}.example"), ssl.create_default_context())
+    with pytest.raises(NotWritten):
+        asyncio.run(connections.exchange(REQUEST, PATIENCE))
 
 
 def test_tls() -> None:

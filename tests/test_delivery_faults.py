@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import socket
 import sqlite3
 import threading
@@ -15,7 +16,7 @@ from starlette.requests import Request
 
 from gateway.mapping.accounts import SmsbatLogin
 from gateway.mapping.schema.accounts import Credential
-from gateway.outbound.client import NoAnswer, SmsbatClient
+from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
 from gateway.sandbox.behaviour import Fault
 from gateway.sandbox.smsbat import Sandbox
 from tests.support.servers import eventually, free_address, running_gateway, running_sandbox
@@ -149,6 +150,23 @@ def address_of(listener: socket.socket) -> str:
 
 def test_a_peer_that_stops_reading_is_given_up(deaf: socket.socket) -> None:
     assert submit(address_of(deaf), b"x" * 20_000_000, peer=deaf) == NoAnswer(True, "TimeoutError")
+
+
+def test_an_answer_that_is_packed_all_the_same() -> None:
+    packed = gzip.compress(b'{"messages":[]}')
+    said = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b" % (len(packed), packed)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answering = threading.Thread(target=_answer_one, args=(listener, said))
+        answering.start()
+        assert submit(address_of(listener), b"{}", timeout=5) == Answered(200, b'{"messages":[]}', None)
+        answering.join()
+
+
+def _answer_one(listener: socket.socket, said: bytes) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(said)
 
 
 def test_a_peer_that_never_answers_may_have_taken_the_call(deaf: socket.socket) -> None:

@@ -22,7 +22,7 @@ from gateway.store.admission import Terms
 from gateway.store.messages import MessageStore
 from gateway.store.numbers import Numbers
 
-#: Seconds between looks at messages that somebody else waits for.
+#: Seconds before the second look at messages that somebody else waits for; twice as long each time.
 _LOOK = 0.2
 
 
@@ -99,7 +99,7 @@ class SendOperation:
         """What became of messages that a request repeats."""
         elsewhere = [message.id for message, here in zip(messages, awaited, strict=True) if here is None]
         found = await self._found(elsewhere, account, deadline) if elsewhere else {}
-        # They belong to the same account, so their own waits end before this one would.
+        # Those of this process belong to the same account, so their own waits end before this one would.
         return [
             await asyncio.shield(here) if here else found[message.id]
             for message, here in zip(messages, awaited, strict=True)
@@ -107,11 +107,12 @@ class SendOperation:
 
     async def _found(self, ids: Sequence[str], account: Account, deadline: float) -> dict[str, Receipt]:
         """What became of messages that nobody waits for here: another worker may, or the plan before this one."""
-        while True:
-            known = await self._store.receipts(ids, now_ms())
-            if len(known) == len(ids) or time.monotonic() >= deadline:
-                break
-            await asyncio.sleep(_LOOK)
+        known = await self._store.receipts(ids, now_ms())
+        pause = _LOOK
+        while len(known) < len(ids) and (left := deadline - time.monotonic()) > 0:
+            await asyncio.sleep(min(pause, left))
+            known |= await self._store.receipts([each for each in ids if each not in known], now_ms())
+            pause *= 2
         # Success would be a promise that those who wait for it there may not keep.
         unknown = Receipt(Outcome.TEMPORARY) if account.refuse_on_timeout else ACCEPTED
         return {each: known.get(each, unknown) for each in ids}

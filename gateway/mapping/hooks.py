@@ -109,7 +109,7 @@ def _reply(part: Mapping[str, Any], now: int) -> Reply:
     return Reply(
         id=known_by[: 2 * _LONGEST],
         sender=part["sender"] or part["sender_id"] or "",
-        by_id=not part["sender"],
+        by_id=bool(part["sender_id"]) and not part["sender"],
         digits=only_digits(part["phone"] or ""),
         text=text,
         media=part["media"],

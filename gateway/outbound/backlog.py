@@ -148,5 +148,8 @@ class Backlog:
                 self._maybe_out.discard(pending.message.id)
                 self._add(pending)
         self.overflowed = self._missed_meanwhile or not exhausted
+        if exhausted and not self.reading_wanted:
+            # What this reading did not bring is another node's, or has ended.
+            self._maybe_out.clear()
         forgotten, self._forgotten_meanwhile = self._forgotten_meanwhile or [], None
         self.forget(forgotten)

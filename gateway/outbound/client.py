@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from urllib.parse import quote
 
 import httpx
 
 from gateway.mapping.accounts import SmsbatLogin
-from gateway.outbound.connections import CONNECT_TIMEOUT, AnswerLost, Connections, NotWritten
+from gateway.outbound.connections import CONNECT_TIMEOUT, AnswerLost, Connections, HttpAnswer, NotWritten
 from gateway.outbound.web import PLAIN, reason_of, retry_after
 
 _HEADERS = {"Content-Type": "application/json", "Accept": "application/json", **PLAIN}
+#: How zlib calls a stream whose head tells which of them it is.
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,18 @@ class SmsbatClient:
             answer = await self._connections.exchange(request, self._timeout)
         except (NotWritten, AnswerLost) as error:
             return NoAnswer(isinstance(error, AnswerLost), reason_of(error.__cause__ or error))
-        return Answered(answer.status, answer.body, retry_after(answer.headers))
+        return Answered(answer.status, _unpacked(answer), retry_after(answer.headers))
 
     def close(self) -> None:
         """Close the connections."""
         self._connections.close()
+
+
+def _unpacked(answer: HttpAnswer) -> bytes:
+    """The body; proxies have been known to pack answers that were asked for plain."""
+    if "content-encoding" not in answer.headers:
+        return answer.body
+    try:
+        return zlib.decompress(answer.body, _GZIP_OR_ZLIB)
+    except zlib.error:
+        return answer.body

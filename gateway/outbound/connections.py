@@ -16,11 +16,11 @@ from typing import Any
 
 import aiohappyeyeballs
 import httpx
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 #: Seconds to get a connection; SMSBAT answers from nearby or not at all.
 CONNECT_TIMEOUT = 5.0
-#: Seconds that an idle connection is kept: servers keep theirs for longer.
+#: Seconds that an idle connection is kept. Many servers keep theirs for longer.
 KEEPALIVE = 15.0
 #: Seconds after which the next address of a name is tried beside the one before (RFC 8305).
 _NEXT_ADDRESS = 0.25
@@ -44,6 +44,7 @@ class Connections:
         self._context = context
         #: The one that rested longest comes first.
         self._idle: deque[_Connection] = deque()
+        self._is_closed = False
 
     async def exchange(self, request: bytes, seconds: float) -> HttpAnswer:
         """Write a request and read its answer, which must be there in time. Raises ``NotWritten``, ``AnswerLost``."""
@@ -56,7 +57,7 @@ class Connections:
             if isinstance(error, TimeoutError):
                 raise AnswerLost("not in time") from error
             raise
-        if answer.keeps_alive:
+        if answer.keeps_alive and not self._is_closed:
             connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
         else:
@@ -64,7 +65,8 @@ class Connections:
         return answer
 
     def close(self) -> None:
-        """Close those that rest."""
+        """Close those that rest now, and others when they would."""
+        self._is_closed = True
         while self._idle:
             self._idle.pop().end()
 
@@ -74,7 +76,7 @@ class Connections:
             self._idle.popleft().end()
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_open:
+            if connection.is_usable:
                 return connection
         return None
 
@@ -82,7 +84,8 @@ class Connections:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 return await _connect(self._origin, self._context)
-        except OSError as error:
+        # A name that can't be one is a value error, and under uvloop some failures are runtime errors.
+        except (OSError, ValueError, RuntimeError) as error:
             raise NotWritten("no connection") from error
 
 
@@ -115,6 +118,11 @@ class _Connection(asyncio.Protocol):
         self._transport.write(request)
         return await self._answered
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether the other end is there as far as is known; of a reset the transport knows first."""
+        return self.is_open and not self._transport.is_closing()
+
     def end(self) -> None:
         """Close it, whatever is under way."""
         self.is_open = False
@@ -128,7 +136,7 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except HttpParserError as error:
+        except (HttpParserError, HttpParserUpgrade) as error:
             self._lose("not an answer", error)
             self.end()
 
@@ -145,7 +153,7 @@ class _Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self._awaited is None:
-            # Nobody asked. Whatever it is, it would be taken for the answer to the next request.
+            # Nobody asked for it, and what comes next might be taken for the answer to another request.
             self.end()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -165,6 +173,8 @@ class _Connection(asyncio.Protocol):
         elif (answered := self._awaited) is not None:
             self._answer.keeps_alive = self.is_open and self._parser.should_keep_alive()
             answered.set_result(self._answer)
+            # What comes behind it in the same piece of data is no part of it.
+            self._answer = HttpAnswer()
 
     @property
     def _awaited(self) -> asyncio.Future[HttpAnswer] | None:

@@ -79,6 +79,9 @@ class SharedWorks:
     async def look(self) -> None:
         """Keep what this node has, and take what nobody has."""
         try:
-            self._held = await self._node.holds(self._names)
+            held = await self._node.holds(self._names)
         except (StoreUnavailable, RowRefused) as error:
             log.error("works can't be divided for now", error=str(error))
+        else:
+            # It may have ended meanwhile.
+            self._held = held.intersection(self._names)

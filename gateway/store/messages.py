@@ -177,7 +177,7 @@ class MessageStore:
         return replace(found, taken_over=taken_over)
 
     async def receipts(self, ids: Collection[str], now: int) -> dict[str, Receipt]:
-        """What their clients are told of messages, but of those that are being submitted.
+        """What the clients of messages are told; nothing of those that are due and still to be submitted.
 
         One that is due later counts as taken, and so does one that is no more kept.
         """

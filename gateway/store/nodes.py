@@ -156,12 +156,13 @@ class Node:
         return _Heard(frozenset(row.id for row in rows) - dead.keys(), now, since)
 
     def _say(self, connection: Connection, until: int) -> None:
-        """Be believed until then. Nobody is for longer: who is has spoken before the clock was set back.
+        """Be believed until then. Nobody is for much longer: who is has spoken before the clock was set back.
 
-        It counts as if it spoke now. Who is just speaking is passed over: each would wait for the other.
+        It counts as if it spoke now. Who is just speaking is passed over: each would wait for the other. Who spoke
+        while this transaction hung is a little ahead, and stays.
         """
         connection.execute(update(nodes).where(nodes.c.id == self._id).values(until=until))
-        ahead = select(nodes.c.id).where(nodes.c.until > until).with_for_update(skip_locked=True)
+        ahead = select(nodes.c.id).where(nodes.c.until > until + int(BELIEVED * 1000)).with_for_update(skip_locked=True)
         connection.execute(update(nodes).where(nodes.c.id.in_(ahead)).values(until=until))
 
     def _hold(self, connection: Connection, names: Collection[str]) -> frozenset[str]:

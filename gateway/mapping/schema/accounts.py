@@ -51,7 +51,7 @@ class Credential(Section):
     reads_per_second: float = Field(50, gt=0, description="Status reads a second.")
     calls_in_flight: int = Field(16, gt=0, le=100, description="Sending calls without an answer yet.")
     messages_per_call: int = Field(1000, gt=0, le=5000, description="Most messages in one call.")
-    timeout: float = Field(30, gt=0, description="Seconds in which an answer must be there.")
+    timeout: float = Field(30, gt=0, description="Seconds in which an answer must be there, a connection aside.")
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Credential:
