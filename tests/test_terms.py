@@ -229,7 +229,7 @@ def test_copies_of_a_withdrawn_message_are_all_refused(tmp_path: Path) -> None:
 
     They wait until the gateway seldom tries: while it does, a message may be out, and is not taken back.
     """
-    options: dict[str, Any] = {"repeats": 60, "on_timeout": "refuse", "wait": 1.5}
+    options: dict[str, Any] = {"repeats": 60, "on_timeout": "refuse", "wait": 4.0}
     with running_gateway(tmp_path, f"http://{free_address()}", **options) as address:
         answers: list[str] = []
         copies = [

@@ -105,7 +105,7 @@ def test_a_message_that_may_be_out_is_accepted_even_by_an_account_that_wants_ref
 
 def test_a_message_that_did_not_go_out_is_withdrawn_and_never_sent(tmp_path: Path) -> None:
     address = free_address()
-    with running_gateway(tmp_path, f"http://{address}", wait=0.2, on_timeout="refuse") as gateway:
+    with running_gateway(tmp_path, f"http://{address}", wait=1.5, on_timeout="refuse") as gateway:
         assert send(gateway, "380500000203").text == TEMPORARY
         assert stored(tmp_path, "380500000203") == ("withdrawn", None, None)
         with running_sandbox(address) as sandbox:
