@@ -85,11 +85,12 @@ async def gateway(
         pictures, retention = (int(days * _DAY) for days in (settings.media_retention_days, settings.retention_days))
         album = Album(MediaStore(database), storage, settings.public_url, pictures)
         ground = Ground(database, Numbers(database), album, storage, retention, pictures, told_together(observer))
-        switch = Switch(ground, reloading.load if reloading else lambda: plan)
+        load, used = (reloading.load, reloading.used) if reloading else (lambda: plan, frozenset())
+        switch = Switch(ground, load, settings.mappings, used)
         stack.push_async_callback(switch.stop)
         await switch.use(plan)
         if reloading:
-            run_beside(stack, switch.watch(settings.mappings, reloading.used))
+            run_beside(stack, switch.watch())
         tell_others = reloading.tell_others if reloading else nobody
         operator = operator_app(switch.condition, partial(_reloaded, switch, tell_others))
         await stack.enter_async_context(listening(operator, [doors.operator]))

@@ -73,9 +73,12 @@ class _Serving:
 class Switch:
     """The application for whatever plan is in use. Use from one event loop."""
 
-    def __init__(self, ground: Ground, load: Callable[[], Plan]) -> None:
+    def __init__(self, ground: Ground, load: Callable[[], Plan], folder: Path, used: Files) -> None:
         self._ground = ground
         self._load = load
+        self._folder = folder
+        #: What told the folder's files from others when they were read last.
+        self._used = used
         self._serving: _Serving | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._loaded_at = 0
@@ -133,6 +136,8 @@ class Switch:
         """
         async with self._turn:
             self._to_repeat = False
+            # Looked at first: what changes while they are read is read again.
+            self._used = await asyncio.to_thread(files_of, self._folder)
             try:
                 await self.use(await asyncio.to_thread(self._load))
             except ConfigurationError as error:
@@ -153,15 +158,14 @@ class Switch:
         PLAN_FAILURES.inc()
         return problem
 
-    async def watch(self, folder: Path, used: Files) -> None:
-        """Reload when the files of a folder are others than those in use, or when it is wanted."""
-        before = used
+    async def watch(self) -> None:
+        """Reload when the folder's files are others than those that were read, or when it is wanted."""
+        before = self._used
         while True:
             wanted = await self._wanted()
-            now = await asyncio.to_thread(files_of, folder)
-            if wanted or self._to_repeat or (now != used and now == before):
+            now = await asyncio.to_thread(files_of, self._folder)
+            if wanted or self._to_repeat or (now != self._used and now == before):
                 await self.reload()
-                used = now
             before = now
 
     async def _wanted(self) -> bool:

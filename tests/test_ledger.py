@@ -32,7 +32,7 @@ def test_after_kills_the_books_agree(capsys: pytest.CaptureFixture[str]) -> None
             )
         assert result.faults == []
         assert len(books.kills) >= len(PLACES)
-        assert len(books.accepted) > 20
+        assert books.accepted
 
 
 def books_with(*kills: Kill) -> Books:

@@ -8,6 +8,7 @@ import dataclasses
 import itertools
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,10 +20,12 @@ from benchmarks.ledger.places import Outside, Place, place_named
 from gateway.errors import ConfigurationError
 from gateway.listener import bind
 from gateway.points import Point
-from gateway.settings import Address
+from gateway.settings import Address, host_and_port
 
 #: Seconds between looks at what has no event.
 _LOOK = 0.01
+#: Seconds that a life may take to begin to listen, on a machine that others use too.
+_BIRTH = 60.0
 _ROOT = Path(__file__).parents[2]
 
 
@@ -127,8 +130,8 @@ class Node:
                 return
 
     async def died_at_its_place(self, life: Life, seconds: float) -> bool:
-        """Whether it was killed where it was to be, within that time: the whole node, or one of its workers."""
-        until = time.monotonic() + seconds
+        """Whether the whole node or one of its workers was killed where it was to be, so soon after it listened."""
+        until, listens = time.monotonic() + _BIRTH, False
         while time.monotonic() < until:
             # Looked at first: it notes its place before it ends.
             ended = life.ended.is_set()
@@ -136,7 +139,14 @@ class Node:
                 return True
             if ended:
                 return False
+            if not listens and (listens := self._listens()):
+                until = time.monotonic() + seconds
             await asyncio.sleep(_LOOK)
+        return False
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(host_and_port(self.address)):
+            return True
         return False
 
     def _note_kills(self, life: Life) -> bool:

@@ -103,7 +103,8 @@ class Backlog:
             if not each.stale:
                 here.append(each)
             elif self._known.get(each.message.id) is each:
-                self._maybe_out.update([each.message.id] if each.maybe_out else [])
+                if each.maybe_out:
+                    self._maybe_out.add(each.message.id)
                 self.forget([each.message.id])
                 self.reading_wanted = True
         return here

@@ -1,8 +1,8 @@
 """HTTP/1.1 to one SMSBAT over kept-alive connections, in as few steps as the protocol has.
 
 What a call costs by itself, all messages in it pay for: with a client for the whole web it was several times as much
-(docs/performance.md). Proxies, redirects, cookies, compression and many hosts have no place here. Answers are read by
-the parser that reads requests.
+(docs/performance.md). Proxies, redirects, cookies and many hosts have no place here. Answers are read by the parser
+that reads requests.
 """
 
 from __future__ import annotations
@@ -48,21 +48,20 @@ class Connections:
 
     async def exchange(self, request: bytes, seconds: float) -> HttpAnswer:
         """Write a request and read its answer, which must be there in time. Raises ``NotWritten``, ``AnswerLost``."""
-        connection = self._kept() or await self._connected()
+        connection, is_kept = self._kept() or await self._connected(), False
         try:
             async with asyncio.timeout(seconds):
                 answer = await connection.exchange(request)
-        except BaseException as error:
-            connection.end()
-            if isinstance(error, TimeoutError):
-                raise AnswerLost("not in time") from error
-            raise
-        if answer.keeps_alive and not self._is_closed:
-            connection.idle_since = asyncio.get_running_loop().time()
-            self._idle.append(connection)
-        else:
-            connection.end()
+            is_kept = answer.keeps_alive and not self._is_closed
+        except TimeoutError as error:
+            raise AnswerLost("not in time") from error
+        finally:
+            self._rest(connection) if is_kept else connection.end()
         return answer
+
+    def _rest(self, connection: _Connection) -> None:
+        connection.idle_since = asyncio.get_running_loop().time()
+        self._idle.append(connection)
 
     def close(self) -> None:
         """Close those that rest now, and others when they would."""
@@ -76,7 +75,7 @@ class Connections:
             self._idle.popleft().end()
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_usable:
+            if connection.is_open:
                 return connection
         return None
 
@@ -109,7 +108,6 @@ class _Connection(asyncio.Protocol):
         self._answered: asyncio.Future[HttpAnswer] | None = None
         #: Whether an answer has begun that only the end of the connection ends.
         self._ends_with_connection = False
-        self.is_open = True
         self.idle_since = 0.0
 
     async def exchange(self, request: bytes) -> HttpAnswer:
@@ -119,13 +117,12 @@ class _Connection(asyncio.Protocol):
         return await self._answered
 
     @property
-    def is_usable(self) -> bool:
-        """Whether the other end is there as far as is known; of a reset the transport knows first."""
-        return self.is_open and not self._transport.is_closing()
+    def is_open(self) -> bool:
+        """Whether both ends are there, as far as the transport knows."""
+        return not self._transport.is_closing()
 
     def end(self) -> None:
         """Close it, whatever is under way."""
-        self.is_open = False
         self._transport.abort()
 
     # What the connection tells
@@ -141,12 +138,11 @@ class _Connection(asyncio.Protocol):
             self.end()
 
     def eof_received(self) -> None:
-        self.is_open = False
         if self._ends_with_connection:
             self.on_message_complete()
+        self.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.is_open = False
         self._lose("the connection ended", exc)
 
     # What the parser tells
@@ -171,7 +167,7 @@ class _Connection(asyncio.Protocol):
         if self._answer.status < _FINAL:
             self._answer = HttpAnswer()
         elif (answered := self._awaited) is not None:
-            self._answer.keeps_alive = self.is_open and self._parser.should_keep_alive()
+            self._answer.keeps_alive = self._parser.should_keep_alive()
             answered.set_result(self._answer)
             # What comes behind it in the same piece of data is no part of it.
             self._answer = HttpAnswer()

@@ -12,12 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, Executable, Row, Select, or_, select, update
 
 from gateway.core.lifecycle import Status, stage
-from gateway.core.messages import State
 from gateway.store.chunks import chunks
 from gateway.store.database import Database
+from gateway.store.settled import WENT_OUT
 from gateway.store.tables import is_mailing, mailings, messages, records, replies
 
-_OUT = (State.SUBMITTED.value, State.UNPAIRED.value)
 #: Milliseconds after which a message that SMSBAT took is on its way, when it is not asked about it.
 _SOON = 5_000
 _COLUMNS = (
@@ -129,7 +128,7 @@ def _execute(statement: Executable, connection: Connection) -> None:
 def _on_its_way(row: Row[Any], now: int) -> bool:
     """Whether SMSBAT took it a while ago, and is not asked about it before its time is over."""
     is_asked = row.check_at is not None and row.watch_until is not None and row.check_at < row.watch_until
-    return row.state in _OUT and row.settled_at + _SOON <= now and not is_asked
+    return row.state in WENT_OUT and row.settled_at + _SOON <= now and not is_asked
 
 
 def _told(row: Row[Any], told: bool, now: int) -> Known:
@@ -140,7 +139,7 @@ def _told(row: Row[Any], told: bool, now: int) -> Known:
         "number": row.number,
         "phone": row.digits or row.recipient,
         "stage": shown.value,
-        "sent_at": min(row.settled_at, row.final_at or now) if row.state in _OUT and shown != "new" else None,
+        "sent_at": min(row.settled_at, row.final_at or now) if row.state in WENT_OUT and shown != "new" else None,
         "delivered_at": row.final_at if shown in ("delivered", "read") else None,
         "changed_at": (row.status_at if told_end or not row.final_at else None) or row.settled_at or row.accepted_at,
     }

@@ -16,13 +16,13 @@ from gateway.mapping.telling import of_reply, of_status
 from gateway.store.callbacks import Script, callback_row, insert_callbacks
 from gateway.store.database import Database
 from gateway.store.numbers import take_numbers
+from gateway.store.settled import WENT_OUT
 from gateway.store.tables import early_reports, messages, replies
 
 #: A report can be ahead of its receipt by so many milliseconds; after that its message is none of ours.
 EARLY_FOR = 24 * 3_600_000
 _LIMIT = 400
 _REASONS = {Concern.RECIPIENT.value: "recipient", Concern.SENDER.value: "sender"}
-_OUT = (State.SUBMITTED.value, State.UNPAIRED.value)
 _ADVANCE = (
     update(messages)
     .where(messages.c.id == bindparam("_id"))
@@ -145,7 +145,7 @@ class ReportStore:
             if current in FINAL and row.check_at is not None:
                 connection.execute(update(messages).where(messages.c.id == row.id).values(check_at=None))
             return set()
-        never_left = taken[-1] in FAILED and row.state not in _OUT
+        never_left = taken[-1] in FAILED and row.state not in WENT_OUT
         leg = "" if never_left else report.channel or row.channel
         reason = report.reason or self._reason(row, report)
         told = {"status": taken[-1].value, "status_at": report.at, "reason": reason, "leg": leg}
@@ -239,7 +239,10 @@ class ReportStore:
             select(messages)
             .where(messages.c.digits == reply.digits)
             .where(messages.c.channel == literal("viber", literal_execute=True), messages.c.smsbat == smsbat)
-            .where(messages.c.state.in_([*_OUT, State.ACCEPTED.value]), messages.c.due_at <= reply.at)
+            .where(
+                messages.c.state.in_([each.value for each in (*WENT_OUT, State.ACCEPTED)]),
+                messages.c.due_at <= reply.at,
+            )
             .order_by(messages.c.id.desc())
             .limit(1)
         )

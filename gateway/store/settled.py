@@ -64,7 +64,8 @@ _TAKE = (
 )
 
 _FAILURES = {State.REFUSED: Status.REJECTED, State.EXPIRED: Status.EXPIRED}
-_WENT_OUT = frozenset({State.SUBMITTED, State.UNPAIRED})
+#: The states of what SMSBAT has, or may have.
+WENT_OUT = frozenset({State.SUBMITTED, State.UNPAIRED})
 _STATE_AFTER = {Outcome.ACCEPTED: State.SUBMITTED, Outcome.UNKNOWN: State.UNPAIRED}
 
 
@@ -85,7 +86,7 @@ class Settled(NamedTuple):
     @property
     def went_out(self) -> bool:
         """Whether SMSBAT has it, or may have."""
-        return self.state in _WENT_OUT
+        return self.state in WENT_OUT
 
     @property
     def is_only_taken(self) -> bool:
@@ -130,7 +131,7 @@ def _kept_of(message: Message) -> Content | None:
 
 def receipt_of(row: Row[Any]) -> Receipt:
     """What the client of a message is told that has ended so."""
-    if State(row.state) in _WENT_OUT:
+    if row.state in WENT_OUT:
         return ACCEPTED
     if row.outcome is None:
         return Receipt(Outcome.TEMPORARY)

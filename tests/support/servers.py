@@ -30,7 +30,7 @@ SHIPPED = ("messagio.yaml", "messagio-media.yaml", "smsbat-compat.yaml", "smsbat
 Result = TypeVar("Result")
 
 
-def eventually(condition: Callable[[], Result], seconds: float = 30.0) -> Result:
+def eventually(condition: Callable[[], Result], seconds: float = 60.0) -> Result:
     """Wait until a condition holds, and return what it gave."""
     deadline = time.monotonic() + seconds
     while not (result := condition()):
