@@ -21,11 +21,12 @@ from gateway.settings import Address
 from gateway.switch import Files, Switch, files_of
 from gateway.translation import Ground
 from tests.support.process import GatewayProcess, gateway_process
-from tests.support.raw import Connection, exchange, get, signed
+from tests.support.raw import Connection, exchange, get, post, signed
 from tests.support.servers import RunningSandbox, accounts, eventually, free_address, running_sandbox, write_mappings
 from tests.test_operator import fetch, figures, told
 from tests.test_verdicts import is_stored
 
+HOOK = "hook-of-the-reloads-0123"
 #: The long form: GATEWAY_TEST_RELOADS=200.
 RELOADS = int(os.environ.get("GATEWAY_TEST_RELOADS", "10"))
 #: What one plan answers, and what it sends.
@@ -59,7 +60,10 @@ class Reloading:
 
     def write_accounts(self, url: str = "", **account: Any) -> None:
         """Another accounts file, with an SMSBAT that may be elsewhere."""
-        content = accounts(url or self.sandbox.url, **account)
+        self.use(accounts(url or self.sandbox.url, **account))
+
+    def use(self, content: dict[str, Any]) -> None:
+        """Another accounts file."""
         new = write_mappings(self.folder / "new", content)
         (self.folder / "mappings" / "accounts.yaml").write_text((new / "accounts.yaml").read_text())
 
@@ -110,6 +114,26 @@ def test_reloads_under_load_half_of_them_broken(tmp_path: Path) -> None:
         assert {phone: VARIANTS[word] for phone, word in answers.items()} == sent
         assert gateway.sandbox.summary()["doubles"] == 0
         assert figures(gateway.process.operator)["gateway_plan_failures_total"] == RELOADS // 2
+
+
+def test_an_account_under_another_smsbat_login_is_told_of_what_it_sent_before(tmp_path: Path) -> None:
+    """SMSBAT still tells of it at the account's own webhook."""
+    with reloading(tmp_path) as gateway:
+        script = {"url": f"{gateway.sandbox.url}/partner/ok", "private": True}
+        content = accounts(gateway.sandbox.url, reports={"callback": script, "hook": HOOK})
+        gateway.use(content)
+        assert gateway.reload()[0] == 200
+        sent = exchange(gateway.process.address, get(signed(phone="380500000901", txt="hi", dlr="1"))).message_ids
+        known = eventually(lambda: gateway.sandbox.received)[0]["messageId"]
+        content["smsbat"]["other"] = {**content["smsbat"]["main"], "key": "another-key"}
+        content["accounts"]["demo"]["smsbat"] = "other"
+        gateway.use(content)
+        assert gateway.reload()[0] == 200
+        body = json.dumps({"messageId": known, "deliverystatus": "delivered"}).encode()
+        hook = f"/hooks/{HOOK}".encode()
+        assert exchange(gateway.process.address, post(body, b"application/json", hook)).status == 200
+        [callback] = eventually(lambda: gateway.sandbox.told)
+        assert f"msg_id={sent[0][1]}" in callback["told"]
 
 
 def test_a_script_that_is_new_is_told_although_a_call_of_the_old_plan_lasts(tmp_path: Path) -> None:

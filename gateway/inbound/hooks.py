@@ -76,7 +76,8 @@ class HookApp:
         account = hook.account
         told = self._plan.read(content, now_ms())
         reach(Point.HOOK_READ)
-        await self._reports.report([each for each in told if isinstance(each, Report)], account.smsbat)
+        reports = [each for each in told if isinstance(each, Report)]
+        await self._reports.report(reports, account.smsbat, account.name)
         for each in told:
             if isinstance(each, Reply):
                 await self._reports.reply(each, account.smsbat, account.name)

@@ -39,10 +39,10 @@ class Reports:
         self._arrivals = 0
         self._later: set[asyncio.Task[None]] = set()
 
-    async def report(self, reports: Sequence[Report], smsbat: str) -> None:
-        """SMSBAT told these facts under one of its logins."""
+    async def report(self, reports: Sequence[Report], smsbat: str, account: str | None = None) -> None:
+        """SMSBAT told these facts under one of its logins, by the webhook of an account if one is named."""
         for some in chunks(reports, AT_ONCE):
-            applied = await self.store.apply(some, smsbat)
+            applied = await self.store.apply(some, smsbat, account)
             for report in some:
                 REPORTS.labels(smsbat, report.status).inc()
             self._arrivals += applied.early

@@ -79,13 +79,16 @@ class ReportStore:
         self._database = database
         self._targets = targets
 
-    async def apply(self, reports: Sequence[Report], smsbat: str) -> Applied:
-        """Move messages of an SMSBAT login on; a report whose message is not known yet is kept for later."""
-        return await self._database.writer.run(lambda connection: self._apply(connection, reports, smsbat))
+    async def apply(self, reports: Sequence[Report], smsbat: str, account: str | None = None) -> Applied:
+        """Move messages on, of an SMSBAT login, or of the account that was told: it may have had another login before.
+
+        A report whose message is not known yet is kept for later.
+        """
+        return await self._database.writer.run(lambda connection: self._apply(connection, reports, smsbat, account))
 
     def apply_in(self, connection: Connection, reports: Sequence[Report]) -> Applied:
         """The same in a transaction of the writer that somebody else has begun, for messages that are known by id."""
-        return self._apply(connection, reports, None)
+        return self._apply(connection, reports, None, None)
 
     async def apply_early(self, now: int) -> Applied:
         """Apply the reports that came before receipts which are stored by now; ``early`` is how many still wait."""
@@ -113,10 +116,12 @@ class ReportStore:
 
     # In the writer's thread
 
-    def _apply(self, connection: Connection, reports: Sequence[Report], smsbat: str | None) -> Applied:
+    def _apply(
+        self, connection: Connection, reports: Sequence[Report], smsbat: str | None, account: str | None
+    ) -> Applied:
         applied = Applied()
         for report in reports:
-            row = self._message_of(connection, report, smsbat)
+            row = self._message_of(connection, report, smsbat, account)
             if row is not None:
                 applied.owed |= self._advance(connection, row, report)
             elif smsbat is not None:
@@ -126,14 +131,14 @@ class ReportStore:
         return applied
 
     @staticmethod
-    def _message_of(connection: Connection, report: Report, smsbat: str | None) -> Row[Any] | None:
+    def _message_of(connection: Connection, report: Report, smsbat: str | None, account: str | None) -> Row[Any] | None:
         """The message that a report is of; by SMSBAT's id only once the receipt is stored."""
         named = [messages.c.id == report.id] if report.id else []
         if report.upstream_id:
             named.append((messages.c.upstream_id == report.upstream_id) & messages.c.upstream_id.is_not(None))
         query = select(messages).where(or_(*named))
         if smsbat is not None:
-            query = query.where(messages.c.smsbat == smsbat)
+            query = query.where(or_(messages.c.smsbat == smsbat, messages.c.account == account))
         # Another node may be told the same at this moment.
         return connection.execute(query.limit(1).with_for_update()).first()
 
@@ -190,7 +195,7 @@ class ReportStore:
         )
         for row in rows.all():
             report = Report(**_report_fields(orjson.loads(row.report)))
-            message = self._message_of(connection, report, row.smsbat)
+            message = self._message_of(connection, report, row.smsbat, None)
             if message is not None:
                 applied.owed |= self._advance(connection, message, report)
         connection.execute(delete(early_reports).where(early_reports.c.id.in_(ready)))
@@ -234,11 +239,12 @@ class ReportStore:
         is no name of ours but an id of SMSBAT's (seed 000: ``"sender_bm_id": "12345"``) is one of that account's.
         """
         if reply.message:
-            return self._message_of(connection, Report(Status.SEEN, 0, reply.message, reply.message), smsbat)
+            named = Report(Status.SEEN, 0, reply.message, reply.message)
+            return self._message_of(connection, named, smsbat, account)
         to_it = (
             select(messages)
             .where(messages.c.digits == reply.digits)
-            .where(messages.c.channel == literal("viber", literal_execute=True), messages.c.smsbat == smsbat)
+            .where(messages.c.channel == literal("viber", literal_execute=True))
             .where(
                 messages.c.state.in_([each.value for each in (*WENT_OUT, State.ACCEPTED)]),
                 messages.c.due_at <= reply.at,
@@ -247,7 +253,7 @@ class ReportStore:
             .limit(1)
         )
         from_it, own = messages.c.sender == reply.sender, messages.c.account == account
-        for conditions in ((from_it, own), (from_it,), *([(own,)] if reply.by_id else [])):
+        for conditions in ((from_it, own), (from_it, messages.c.smsbat == smsbat), *([(own,)] if reply.by_id else [])):
             row = connection.execute(to_it.where(*conditions)).first()
             if row is not None:
                 return row
