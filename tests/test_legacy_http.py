@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Callable
@@ -219,6 +220,22 @@ def test_it_may_end_its_side_at_any_moment(setup: Setup, milliseconds: float) ->
             connection.end()
             assert connection.read().status == 200
             assert connection.at_end()
+
+
+@pytest.mark.parametrize(
+    ("raw", "rest"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b""),
+        (b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", b""),
+        (b"GET / HTTP/1.0\r\n\r\n", b"\r\nConnection: close"),
+        (b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\nConnection: close"),
+    ],
+)
+def test_headers_are_spelt_as_clients_that_look_for_them_by_case_expect(setup: Setup, raw: bytes, rest: bytes) -> None:
+    with Connection(setup.address) as connection:
+        connection.write(raw)
+        head = connection.read_head()
+    assert re.search(rb"\r\nContent-Type: text/xml; charset=utf-8\r\nContent-Length: \d+%b$" % rest, head)
 
 
 # What is refused

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 
 from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -11,6 +12,12 @@ from gateway.inbound.turns import Together
 from gateway.points import Point, reach
 
 _CLOSE = (b"connection", b"close")
+
+
+@cache
+def spelt(name: bytes) -> bytes:
+    """A header's name as the servers wrote it that were there before: a client may look for ``Content-Length:``."""
+    return name.title()
 
 
 class Cycle(RequestResponseCycle):
@@ -78,16 +85,13 @@ class Cycle(RequestResponseCycle):
             self._head = message
             return
         if self._head is not None and not self.response_started:
-            if message["type"] == "http.response.body" and not message.get("more_body") and self._may_write:
-                self._take(self._head, message.get("body", b""))
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                if self.flow.write_paused and not self.disconnected:
+                    await self.flow.drain()
+                self._take(self._head, b"" if self.scope["method"] == "HEAD" else message.get("body", b""))
                 return
             await super().send(self._head)
         await super().send(message)
-
-    @property
-    def _may_write(self) -> bool:
-        """Whether nothing is to be waited for, and the body is to be written at all."""
-        return not (self.flow.write_paused or self.disconnected or self.scope["method"] == "HEAD")
 
     def _take(self, head: HTTPResponseStartEvent, body: bytes) -> None:
         """Applications here announce the length of what they answer, and write names of headers in lower case."""
@@ -97,7 +101,7 @@ class Cycle(RequestResponseCycle):
             self.keep_alive = False
         lines = [STATUS_LINE[head["status"]]]
         for name, value in headers:
-            lines += name, b": ", value, b"\r\n"
+            lines += spelt(name), b": ", value, b"\r\n"
         self._answer, self.response_started = (b"".join(lines), body), True
         self._leaving.put(self)
 
@@ -111,7 +115,7 @@ class Cycle(RequestResponseCycle):
             self._end()
 
     def _write(self, head: bytes, body: bytes) -> None:
-        self.transport.write(head + (b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n") + body)
+        self.transport.write(head + (b"\r\n" if self.keep_alive else b"Connection: close\r\n\r\n") + body)
         reach(Point.ANSWERED)
         self.response_complete = True
         self.message_event.set()

@@ -25,7 +25,7 @@ from uvicorn._types import ASGI3Application, HTTPScope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.inbound.body import HEAD_AT
-from gateway.inbound.cycle import Cycle
+from gateway.inbound.cycle import Cycle, spelt
 from gateway.inbound.heads import KnownHead, KnownHeads
 from gateway.inbound.turns import Together, Turns
 from gateway.mapping.answers import Answer
@@ -344,8 +344,8 @@ class _LegacyProtocol(HttpToolsProtocol):
     def _write_refusal(self, kind: str) -> None:
         answer = self._refusal(kind)
         lines = [b"HTTP/1.1 %d %b" % (answer.status, HTTPStatus(answer.status).phrase.encode())]
-        lines += [b"%b: %b" % header for header in answer.headers]
-        lines += [b"connection: close", b"", answer.body]
+        lines += [b"%b: %b" % (spelt(name), value) for name, value in answer.headers]
+        lines += [b"Connection: close", b"", answer.body]
         self.transport.write(b"\r\n".join(lines))
         if self.transport.can_write_eof():
             self.transport.write_eof()

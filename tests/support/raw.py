@@ -83,17 +83,20 @@ class Connection:
 
     def read(self) -> Response:
         """The next answer. Interim ones (100 Continue) come as answers without a body."""
-        while b"\r\n\r\n" not in self._received:
-            self._receive()
-        head, _, rest = self._received.partition(b"\r\n\r\n")
-        line, *lines = head.decode("latin-1").split("\r\n")
+        line, *lines = self.read_head().decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in lines)}
         length = int(headers.get("content-length", 0))
-        self._received = rest
         while len(self._received) < length:
             self._receive()
         body, self._received = self._received[:length], self._received[length:]
         return Response(int(line.split(" ")[1]), headers, body)
+
+    def read_head(self) -> bytes:
+        """The head of the next answer, as it came."""
+        while b"\r\n\r\n" not in self._received:
+            self._receive()
+        head, _, self._received = self._received.partition(b"\r\n\r\n")
+        return head
 
     def at_end(self) -> bool:
         """Whether the server closed the connection, with nothing more to read."""
