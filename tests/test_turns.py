@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gateway.inbound.turns import Together, Turns
+from gateway.inbound.turns import Together, Turns, abreast
 
 
 def test_those_that_come_at_once_begin_few_by_few_and_in_their_order() -> None:
@@ -54,3 +54,18 @@ def test_what_comes_in_a_turn_is_done_behind_it_whatever_is_wrong_with_one_of_th
         return done
 
     assert asyncio.run(program()) == ["first", "bad", "third", "later"]
+
+
+def test_requests_that_come_together_go_through_their_stages_side_by_side() -> None:
+    async def program() -> list[str]:
+        done: list[str] = []
+
+        async def request(name: str) -> None:
+            done.append(f"{name} read")
+            await abreast()
+            done.append(f"{name} checked")
+
+        await asyncio.gather(request("first"), request("second"))
+        return done
+
+    assert asyncio.run(program()) == ["first read", "second read", "first checked", "second checked"]

@@ -21,6 +21,7 @@ from gateway.inbound.album import Album
 from gateway.inbound.body import HEAD_AT, Body, ClientGone, Receive, Send
 from gateway.inbound.codes import draw_code
 from gateway.inbound.form import read_form
+from gateway.inbound.turns import abreast
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
@@ -98,6 +99,7 @@ class LegacyApp:
             fields = await read_form(exchange.dialect, scope["query_string"], body, spools.open)
             exchange.moments.append(time.perf_counter())
             exchange.identify(fields, self._plan.accounts.identities)
+            await abreast()
             return await self._perform(exchange)
 
     async def _perform(self, exchange: Exchange) -> Answer:
@@ -117,6 +119,7 @@ class LegacyApp:
         exchange.build(now, lambda: self._ids.new(now), draw_code)
         reach(Point.UNDERSTOOD)
         exchange.moments.append(time.perf_counter())
+        await abreast()
         operation = self._operations.get(exchange.endpoint.operation or "")
         return await operation.perform(exchange) if operation else exchange.accept()
 

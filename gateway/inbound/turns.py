@@ -51,12 +51,20 @@ class Turns:
             self._expect_next()
 
 
+async def abreast() -> None:
+    """Let the requests of the same turn come as far as this one, before any of them goes on.
+
+    Steps of one kind that follow each other are foreseen by the processor, and find their code and data in its caches.
+    Request by request they are not: reading, checking and storing 16 of them step by step takes half to two thirds.
+    """
+    await asyncio.sleep(0)
+
+
 class Together(Generic[Item]):
     """Does with all that came in a turn of the event loop what is to be done with each, when the turn is over.
 
-    Steps of one kind that follow each other find their code and data in the processor's caches. In between the steps
-    of other requests they would not: writing answers and telling of them costs half as much like this. What goes wrong
-    with one of them is logged, and does not concern the others. Use from one event loop.
+    It costs half as much like this, for the same reason as with ``abreast``. What goes wrong with one of them is
+    logged, and does not concern the others. Use from one event loop.
     """
 
     def __init__(self, do: Callable[[Item], None]) -> None:

@@ -14,6 +14,7 @@ from gateway.inbound.body import Body, Receive, Send
 from gateway.inbound.codes import draw_code
 from gateway.inbound.form import read_form
 from gateway.inbound.protocol import legacy_protocol
+from gateway.inbound.turns import abreast
 from gateway.listener import bind, listening
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
@@ -48,9 +49,11 @@ class Ceiling:
         exchange.route(scope["method"], scope["path"], host)
         fields = await read_form(exchange.dialect, scope["query_string"], body, _no_files)
         exchange.identify(fields, self._plan.accounts.identities)
+        await abreast()
         exchange.check(_NO_PICTURES.get)
         now = now_ms()
         exchange.build(now, lambda: self._ids.new(now), draw_code)
+        await abreast()
         return exchange.accept()
 
 
