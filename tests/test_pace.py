@@ -33,8 +33,8 @@ def test_a_call_takes_its_share_of_all_that_is_on_the_way() -> None:
     assert busy.share(waiting=50) == 75
     busy.called(50, now=7.0)
     assert busy.share(waiting=300) == 150
-    busy.ended(100)
-    busy.ended(50)
+    busy.ended(100, 0.001)
+    busy.ended(50, 0.001)
     assert busy.share(waiting=300) == 300
 
 
@@ -53,38 +53,58 @@ def test_no_more_messages_are_open_than_one_call_may_hold() -> None:
         sizes.append(busy.share(waiting=100_000))
         busy.called(sizes[-1], now=7.0)
     assert sizes == [2000, 2000, 1000]
-    busy.ended(2000)
+    busy.ended(2000, 0.001)
     assert busy.delay(waiting=100_000, now=7.0) == 0
 
 
-def test_clients_whose_requests_came_in_one_burst_do_not_stay_together() -> None:
-    """256 clients that ask again when they are answered, an SMSBAT that takes 50 ms, eight requests a millisecond."""
-    busy, ms, asking, waiting = pace(), 0, 256, 0
-    under_way: list[tuple[int, int]] = []
+@pytest.mark.parametrize("bursts", [[256], [128, 128], [64, 64, 64, 64]])
+def test_clients_whose_requests_came_in_bursts_do_not_stay_together(bursts: list[int]) -> None:
+    """256 clients that ask again when they are answered, an SMSBAT that takes 50 ms; what came is stored together."""
+    busy, asking, waiting, understood_at = pace(), 0, 0, 0
+    under_way = [(10 * i, size) for i, size in enumerate(bursts)]
+    stored: list[tuple[int, int]] = []
     sizes: list[int] = []
-    while ms < 2000:
+    for size in bursts:
+        busy.called(size, now=-0.05)
+    for ms in range(2000):
         while under_way and under_way[0][0] <= ms:
             asking += under_way[0][1]
-            busy.ended(under_way.pop(0)[1])
-        understood = min(asking, 8)
-        asking, waiting = asking - understood, waiting + understood
+            busy.ended(under_way.pop(0)[1], 0.05)
+        if asking and ms >= understood_at:
+            group = min(asking, 64)
+            asking, understood_at = asking - group, ms + group // 6
+            stored.append((understood_at + 2, group))
+        while stored and stored[0][0] <= ms:
+            waiting += stored.pop(0)[1]
         if waiting and busy.delay(waiting, ms / 1000) <= 0:
-            size = min(waiting, busy.share(waiting))
-            busy.called(size, ms / 1000)
-            under_way.append((ms + 50, size))
-            sizes.append(size)
-            waiting -= size
-        ms += 1
+            sizes.append(min(waiting, busy.share(waiting)))
+            waiting -= sizes[-1]
+            busy.called(sizes[-1], ms / 1000)
+            under_way.append((ms + 50, sizes[-1]))
     assert max(sizes[-50:]) < 40, "they are not spread over the calls"
+
+
+def test_a_call_that_takes_long_leaves_room_for_more_calls() -> None:
+    busy = pace()
+    for _ in range(30):
+        busy.called(1, now=7.0)
+        busy.ended(1, 0.052)
+    assert busy.share(waiting=300) == 300, "nothing is in flight"
+    for _ in range(4):
+        busy.called(60, now=7.0)
+    assert busy.share(waiting=60) == 38, "eight calls, not five"
+    for _ in range(4):
+        busy.called(10, now=7.0)
+    assert busy.share(waiting=20) == 30, "ten calls, 5 ms apart, are 50 ms"
 
 
 def test_what_is_left_of_the_room_is_not_filled_with_small_calls() -> None:
     busy = pace()
     for size in (3, 1000, 1000, 1000, 1000, 997):
         busy.called(size, now=7.0)
-    busy.ended(3)
+    busy.ended(3, 0.001)
     assert busy.delay(waiting=20_000, now=8.0) == inf
-    busy.ended(1000)
+    busy.ended(1000, 0.001)
     assert (busy.delay(waiting=20_000, now=8.0), busy.share(waiting=20_000)) == (0, 1000)
 
 

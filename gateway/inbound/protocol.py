@@ -36,7 +36,7 @@ log = structlog.get_logger("gateway.inbound")
 #: 10,000 phones in an address take about 200 KB.
 MAX_HEAD = 512 * 1024
 #: Requests that begin in one turn of the event loop: a few milliseconds' work.
-_AT_ONCE = 32
+_AT_ONCE = 64
 #: Bytes of an unusable address that tell which dialect it was meant for.
 _TOLD_APART = 100
 #: Seconds without a byte in the middle of a request, after which it is refused.

@@ -17,6 +17,8 @@ from gateway.outbound.judgement import Judgement
 #: Seconds between the beginnings of calls that are in flight together: what a call costs by itself is more than what
 #: dozens of messages add to it, and this is short beside the time that a call takes.
 SPACING = 0.005
+#: Of so many calls the usual time is made.
+_REMEMBERED = 8
 #: With fewer calls a second than this, a message does not wait for a later call than the next one.
 _MANY_CALLS = 50
 #: Messages in calls without an answer, which come to SMSBAT again if the process is killed: no more of them than one
@@ -36,6 +38,8 @@ class Pace:
         #: Calls without an answer yet, and the messages in them.
         self._calls = self._messages = 0
         self._called_at = 0.0
+        #: Seconds that a call takes, about.
+        self._usual = 0.0
 
     def divide(self, among: int) -> None:
         """So many nodes call under this login."""
@@ -70,7 +74,17 @@ class Pace:
         most = min(self._settings.messages_per_call, _MOST_OPEN - self._messages)
         if self._calls + 1 >= self._budget.in_flight or self._budget.rate < _MANY_CALLS:
             return most
-        return min(most, math.ceil((waiting + self._messages) / (self._calls + 1)))
+        return min(most, math.ceil((waiting + self._messages) / self._spread))
+
+    @property
+    def _spread(self) -> int:
+        """Over how many calls messages are to be spread: one more, or up to twice as many where time has room for them.
+
+        Else a few large bursts would stay a few: the same share for all of them is what they have already.
+        """
+        spacing = max(SPACING, 1 / self._budget.rate)
+        room = min(self._budget.in_flight, int(self._usual / spacing))
+        return max(self._calls + 1, min(2 * self._calls, room))
 
     def called(self, messages: int, now: float) -> bool:
         """A call goes out; true when it probes whether SMSBAT is there again."""
@@ -80,10 +94,11 @@ class Pace:
         self._called_at = now
         return self._breaker.called()
 
-    def ended(self, messages: int) -> None:
-        """A call is in flight no more."""
+    def ended(self, messages: int, seconds: float) -> None:
+        """A call is in flight no more, after so many seconds."""
         self._calls -= 1
         self._messages -= messages
+        self._usual += (seconds - self._usual) / _REMEMBERED
 
     def learn(self, judgement: Judgement, probe: bool, now: float) -> None:
         """What the end of a call says of the next ones."""

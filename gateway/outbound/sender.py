@@ -315,12 +315,13 @@ class Sender:
         started = time.monotonic()
         result, judgement = await self._submitted(batch)
         reach(Point.CALL_ANSWERED)
-        self._pace.ended(len(batch))
+        seconds = time.monotonic() - started
+        self._pace.ended(len(batch), seconds)
         for pending in batch:
             pending.in_call = False
         self._follow(judgement, probe)
         self._changed.set()
-        answer, seconds = result.status if isinstance(result, Answered) else result.reason, time.monotonic() - started
+        answer = result.status if isinstance(result, Answered) else result.reason
         self._conditions.learn(judgement, self._pace.is_held_back, str(answer))
         count_call(self.name, str(answer), len(batch), seconds)
         tracing.call(self.name, (pending.message for pending in batch), str(answer), started)
