@@ -65,6 +65,7 @@ class LegacyApp:
             answer = await self._answer(exchange, scope, host, body)
         except ClientGone:
             return
+        await abreast()
         told = [*answer.headers, (b"connection", b"close")] if body.left_unread else answer.headers
         reach(Point.ANSWER_LEAVES)
         await send({"type": "http.response.start", "status": answer.status, "headers": told})
@@ -98,6 +99,7 @@ class LegacyApp:
         with self._album.spools() as spools:
             fields = await read_form(exchange.dialect, scope["query_string"], body, spools.open)
             exchange.moments.append(time.perf_counter())
+            await abreast()
             exchange.identify(fields, self._plan.accounts.identities)
             await abreast()
             return await self._perform(exchange)
@@ -116,6 +118,7 @@ class LegacyApp:
             exchange.check(addresses.get, found)
         if exchange.uploads:
             await self._keep(exchange, account, now)
+        await abreast()
         exchange.build(now, lambda: self._ids.new(now), draw_code)
         reach(Point.UNDERSTOOD)
         exchange.moments.append(time.perf_counter())

@@ -42,15 +42,18 @@ class Ceiling:
             answer = await self._answer(exchange, scope, host, Body(receive, headers))
         except Refusal as refusal:
             answer = exchange.refuse(refusal)
+        await abreast()
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
 
     async def _answer(self, exchange: Exchange, scope: Any, host: str, body: Body) -> Answer:
         exchange.route(scope["method"], scope["path"], host)
         fields = await read_form(exchange.dialect, scope["query_string"], body, _no_files)
+        await abreast()
         exchange.identify(fields, self._plan.accounts.identities)
         await abreast()
         exchange.check(_NO_PICTURES.get)
+        await abreast()
         now = now_ms()
         exchange.build(now, lambda: self._ids.new(now), draw_code)
         await abreast()
