@@ -20,7 +20,7 @@ def test_after_kills_the_books_agree(capsys: pytest.CaptureFixture[str]) -> None
 
     async def whole() -> list[Result]:
         arrangements = (Arrangement("sqlite"), Arrangement("postgresql"))
-        runs = (run(each, len(PLACES), seed=1, places=PLACES, passings=20) for each in arrangements)
+        runs = (run(each, len(PLACES), seed=1, places=PLACES, passings=40) for each in arrangements)
         return await asyncio.gather(*runs)
 
     for result in asyncio.run(whole()):
@@ -32,7 +32,7 @@ def test_after_kills_the_books_agree(capsys: pytest.CaptureFixture[str]) -> None
             )
         assert result.faults == []
         assert len(books.kills) >= len(PLACES)
-        assert books.accepted
+        assert len(books.accepted) > 20
 
 
 def books_with(*kills: Kill) -> Books:

@@ -8,7 +8,6 @@ import dataclasses
 import itertools
 import json
 import os
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -17,10 +16,11 @@ from pathlib import Path
 from benchmarks.ledger.books import Books, Kill
 from benchmarks.ledger.node import Birth, kill_group
 from benchmarks.ledger.places import Outside, Place, place_named
+from benchmarks.side_by_side.processes import is_open
 from gateway.errors import ConfigurationError
 from gateway.listener import bind
 from gateway.points import Point
-from gateway.settings import Address, host_and_port
+from gateway.settings import Address
 
 #: Seconds between looks at what has no event.
 _LOOK = 0.01
@@ -139,14 +139,9 @@ class Node:
                 return True
             if ended:
                 return False
-            if not listens and (listens := self._listens()):
+            if not listens and (listens := is_open(self.address)):
                 until = time.monotonic() + seconds
             await asyncio.sleep(_LOOK)
-        return False
-
-    def _listens(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(host_and_port(self.address)):
-            return True
         return False
 
     def _note_kills(self, life: Life) -> bool:

@@ -56,7 +56,10 @@ class Connections:
         except TimeoutError as error:
             raise AnswerLost("not in time") from error
         finally:
-            self._rest(connection) if is_kept else connection.end()
+            if is_kept:
+                self._rest(connection)
+            else:
+                connection.end()
         return answer
 
     def _rest(self, connection: _Connection) -> None:

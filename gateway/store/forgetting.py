@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 
 import structlog
-from sqlalchemy import Connection, delete, exists, literal, or_, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, delete, exists, literal, or_, select, tuple_
 
 from gateway.core.ids import first_id_at
 from gateway.core.mailings import MailingState
@@ -22,22 +22,18 @@ log = structlog.get_logger("gateway.retention")
 _BATCH, _PAUSE = 500, 0.02
 _UNFINISHED = (State.ACCEPTED.value, State.PLANNED.value)
 _follow_up = messages.alias("follow_up")
-_IS_OWED = exists().where(
-    callbacks.c.message == messages.c.id,
-    callbacks.c.state == literal(CallbackState.PENDING.value, literal_execute=True),
-)
-_of_bulk = callbacks.alias("of_bulk")
+
+
+def _is_to_be_told(owner: Column[str]) -> ColumnElement[bool]:
+    """Whether a script is still to be told something of a message or a bulk request."""
+    its = callbacks.alias()
+    pending = literal(CallbackState.PENDING.value, literal_execute=True)
+    return exists().where(its.c.message == owner, its.c.state == pending)
+
+
+_IS_OWED = _is_to_be_told(messages.c.id)
 #: The word on the end of a bulk request tells of each message.
-_BULK_IS_OWED = exists().where(
-    bulks.c.id == mailings.c.bulk,
-    or_(
-        bulks.c.url.is_not(None),
-        exists().where(
-            _of_bulk.c.message == bulks.c.id,
-            _of_bulk.c.state == literal(CallbackState.PENDING.value, literal_execute=True),
-        ),
-    ),
-)
+_BULK_IS_OWED = exists().where(bulks.c.id == mailings.c.bulk, or_(bulks.c.url.is_not(None), _is_to_be_told(bulks.c.id)))
 _IS_OF_OWED_BULK = messages.c.batch.is_not(None) & exists().where(
     mailings.c.account == messages.c.account, mailings.c.number == messages.c.batch, _BULK_IS_OWED
 )

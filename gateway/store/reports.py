@@ -243,9 +243,9 @@ class ReportStore:
             return self._message_of(connection, named, smsbat, account)
         to_it = (
             select(messages)
-            .where(messages.c.digits == reply.digits)
-            .where(messages.c.channel == literal("viber", literal_execute=True))
             .where(
+                messages.c.digits == reply.digits,
+                messages.c.channel == literal("viber", literal_execute=True),
                 messages.c.state.in_([each.value for each in (*WENT_OUT, State.ACCEPTED)]),
                 messages.c.due_at <= reply.at,
             )
