@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import Counter as Counts
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest, multiprocess
 
 #: Names the folder in which several workers count together; the library reads it when it is imported.
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -159,11 +160,32 @@ def forget_process(pid: int) -> None:
         multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
+class _Workers(multiprocess.MultiProcessCollector):
+    """What all workers counted."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)  # type: ignore[no-untyped-call]
+
+    def collect(self) -> Iterable[Metric]:
+        """Each metric, of all workers together, as Prometheus's library asks for them."""
+        # A worker that starts makes each file empty, and gives it its length then. In between the library fails on it.
+        files = [str(file) for file in Path(os.environ[FOLDER]).glob("*.db") if _has_begun(file)]
+        metrics: Iterable[Metric] = self.merge(files)  # type: ignore[no-untyped-call]
+        return metrics
+
+
+def _has_begun(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:
+        return False  # of a worker that has ended just now
+
+
 def exposition() -> bytes:
     """Everything, in Prometheus's text form; of all workers together where there are several."""
     tell_tallies()
     if FOLDER not in os.environ:
         return generate_latest()
     registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    _Workers(registry)
     return generate_latest(registry)

@@ -30,7 +30,8 @@ def fetch(address: Address, path: str) -> tuple[int, str]:
 
 def figures(operator: Address) -> dict[str, float]:
     """The samples by name and labels, as Prometheus reads them."""
-    _, text = fetch(operator, "/metrics")
+    status, text = fetch(operator, "/metrics")
+    assert status == 200, text
     lines = (line for line in text.splitlines() if line and not line.startswith("#"))
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
@@ -111,6 +112,18 @@ def test_workers_count_together(tmp_path: Path) -> None:
             eventually(lambda: {figures(process.operator)[accepted] for _ in range(6)} == {20})
             eventually(lambda: figures(process.operator)["gateway_nodes"] == 2)
             assert figures(process.operator)["gateway_plan_loaded_seconds"] > time.time() - 60
+
+
+def test_figures_are_given_while_a_worker_starts(tmp_path: Path) -> None:
+    counted = tmp_path / "counted"
+    counted.mkdir()
+    many = {"GATEWAY_WORKERS": "2", metrics.FOLDER: str(counted)}
+    with running_sandbox() as sandbox:
+        mappings = write_mappings(tmp_path / "mappings", accounts(sandbox.url))
+        with gateway_process(mappings, tmp_path / "gateway.db", free_address(), tmp_path / "log", many) as process:
+            # What a worker has of each file before the file gets its length.
+            (counted / "counter_4194304.db").touch()
+            assert "gateway_nodes" in figures(process.operator)
 
 
 def test_a_node_without_its_database_is_not_ready(tmp_path: Path) -> None:
