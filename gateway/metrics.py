@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import Counter as Counts
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,26 +72,29 @@ class Tally:
 
     def __init__(self, histogram: Histogram, bounds: Sequence[float]) -> None:
         self._histogram = histogram
-        self._bounds = bounds
-        #: By labels: how many under each bound and over the last one, and their sum.
-        self._gathered: dict[tuple[str, ...], list[float]] = {}
+        self._bounds = (*bounds, math.inf)
+        self._gathered: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
 
     def observe(self, value: float, *labels: str) -> None:
         """One more, under these labels."""
-        gathered = self._gathered.get(labels)
-        if gathered is None:
-            gathered = self._gathered[labels] = [0.0] * (len(self._bounds) + 2)
-        gathered[bisect_left(self._bounds, value)] += 1
-        gathered[-1] += value
+        self._gathered[labels].append(value)
+
+    def observe_all(self, values: Iterable[float], *labels: str) -> None:
+        """More of them, under these labels."""
+        self._gathered[labels] += values
 
     def tell(self) -> None:
-        """Tell the histogram of all that was gathered."""
-        gathered, self._gathered = self._gathered, {}
-        for labels, (*counts, total) in gathered.items():
-            child = self._histogram.labels(*labels) if labels else self._histogram
-            for bucket, count in zip(child._buckets, counts, strict=True):
-                bucket.inc(count)
-            child._sum.inc(total)
+        """Tell the histogram of all that was gathered. Sorted once, they need not be put under a bound one by one."""
+        gathered = dict(self._gathered)
+        self._gathered.clear()
+        for labels, values in gathered.items():
+            values.sort()
+            child, below = self._histogram.labels(*labels) if labels else self._histogram, 0
+            for bucket, bound in zip(child._buckets, self._bounds, strict=True):
+                reached = bisect_right(values, bound)
+                bucket.inc(reached - below)
+                below = reached
+            child._sum.inc(sum(values))
 
 
 _STAGES = ("read", "understood", "done")
@@ -98,6 +103,7 @@ _CALL_TALLY, _CALL_MESSAGES_TALLY = Tally(CALL_SECONDS, _QUICK), Tally(CALL_MESS
 _COMMIT_TALLY, _COMMIT_WRITES_TALLY = Tally(COMMITS, _QUICK), Tally(COMMIT_WRITES, _COUNTS)
 _TALLIES = (_REQUEST_TALLY, _STAGE_TALLY, _CALL_TALLY, _CALL_MESSAGES_TALLY, _COMMIT_TALLY, _COMMIT_WRITES_TALLY)
 _requests: Counts[tuple[str, str, str]] = Counts()
+_moments: defaultdict[str, list[Sequence[float]]] = defaultdict(list)
 _messages: Counts[tuple[str, str]] = Counts()
 _calls: Counts[tuple[str, str]] = Counts()
 _COUNTED: tuple[tuple[Counter, Counts[Any]], ...] = ((REQUESTS, _requests), (MESSAGES, _messages), (CALLS, _calls))
@@ -106,9 +112,7 @@ _COUNTED: tuple[tuple[Counter, Counts[Any]], ...] = ((REQUESTS, _requests), (MES
 def count_request(dialect: str, endpoint: str, outcome: str, moments: Sequence[float]) -> None:
     """A request was answered; ``moments`` are when its head was whole, and when each stage was over, in seconds."""
     _requests[dialect, endpoint, outcome] += 1
-    _REQUEST_TALLY.observe(moments[-1] - moments[0], dialect)
-    for stage, began, ended in zip(_STAGES, moments, moments[1:], strict=False):
-        _STAGE_TALLY.observe(ended - began, stage)
+    _moments[dialect].append(moments)
 
 
 def count_message(dialect: str, channel: str) -> None:
@@ -135,8 +139,17 @@ def tell_tallies() -> None:
         for labels, count in gathered.items():
             counter.labels(*labels).inc(count)
         gathered.clear()
+    for dialect, answered in _moments.items():
+        _observe_requests(dialect, answered)
+    _moments.clear()
     for tally in _TALLIES:
         tally.tell()
+
+
+def _observe_requests(dialect: str, answered: Collection[Sequence[float]]) -> None:
+    _REQUEST_TALLY.observe_all([moments[-1] - moments[0] for moments in answered], dialect)
+    for i, stage in enumerate(_STAGES):
+        _STAGE_TALLY.observe_all([moments[i + 1] - moments[i] for moments in answered if len(moments) > i + 1], stage)
 
 
 #: Names of parameters told apart; later ones are all "other".

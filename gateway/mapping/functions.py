@@ -55,9 +55,9 @@ class Each:
 
     def scopes(self, scope: Scope) -> Iterator[Scope]:
         """What is known of each, and with it of all around them if that is looked up."""
-        outer = {} if self.closed else scope
         for member in scope.get(self.name) or ():
-            yield {**outer, **_known(member, self.keys)}
+            known = _known(member, self.keys)
+            yield known if self.closed else {**scope, **known}
 
     def __call__(self, scope: Scope) -> list[Any]:
         """All that is made; without what is nothing."""
