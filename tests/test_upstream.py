@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -143,12 +143,10 @@ def test_a_complaint_of_a_known_id(upstream: UpstreamPlan) -> None:
 
 def test_an_item_looks_up_what_it_uses_and_nothing_else(upstream: UpstreamPlan) -> None:
     account = Account("shop", "main", "guide-001", "viber_promo", {}, 5, False)
-    decided = upstream.deciding.values(MESSAGE._replace(channel="sms"), account, NOW)
-    assert dict(zip(upstream.deciding.names, decided, strict=True)) == {
-        "channel": "sms",
-        "variant": "guide-001",
-        "plain": False,
-        "otp_template": None,
-    }
+    message = MESSAGE._replace(channel="sms")
+    # In the order of their names: channel, otp_template, plain, variant.
+    decided = upstream.deciding(message, account, NOW)
+    assert decided == ("sms", None, False, "guide-001")
     of_sms = upstream.choose(decided)
-    assert {*of_sms.known.names} == of_sms.value.uses == {"sender", "digits", "text", "id"}
+    assert of_sms.value.uses == {"sender", "digits", "text", "id"}
+    assert of_sms.make(message, cast("Account", "nothing is asked of it"), NOW) == upstream.item(message, account, NOW)

@@ -55,4 +55,4 @@ def test_a_page_is_the_tree_written_out(
     tree: Any = {"response": inside}
     page = compiled({"$first": [tree, "$nothing"]} if is_one_of_several else tree)
     scope = {**KNOWN, "messages": messages}
-    assert xml_page(page.evaluate, "<?xml?>")(scope) == unparse(page.evaluate(scope) or {}, "<?xml?>")
+    assert xml_page(page.node, "<?xml?>")(scope) == unparse(page.evaluate(scope) or {}, "<?xml?>")

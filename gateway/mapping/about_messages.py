@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.core.messages import PIN, Content, Message, Otp
 from gateway.mapping.accounts import Account
+from gateway.mapping.code import Code
+from gateway.mapping.functions import Node
 
 #: The least that Viber takes, in seconds (wire: smsbat.md, 2).
 SHORTEST_TTL = 30
-#: Something of a message of an account, at a moment in milliseconds since the epoch.
+#: Something of a message of an account, at a moment in milliseconds since the epoch. What it is asked of has its names.
 About = Callable[[Message, Account, int], Any]
 
 
-class Known:
-    """What some names stand for, those of them that stand for something of a message."""
+class Tuple:
+    """Several names' values, in their order."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        read, found_out = (sorted(known.keys() & names) for known in (_READ, _FOUND_OUT))
-        self.names = (*read, *found_out)
-        self._read = _reader([_READ[name] for name in read])
-        self._found_out = tuple(_FOUND_OUT[name] for name in found_out)
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
 
-    def values(self, message: Message, account: Account, now: int) -> tuple[Any, ...]:
-        """In the order of ``names``, at a moment in milliseconds since the epoch."""
-        return (*self._read(message), *[about(message, account, now) for about in self._found_out])
-
-    def scope(self, message: Message, account: Account, now: int) -> dict[str, Any]:
-        """The same by their names."""
-        return dict(zip(self.names, self.values(message, account, now), strict=True))
+    def write(self, code: Code) -> str:
+        """All of them."""
+        return f"({''.join(f'{code.known(name)}, ' for name in self._names)})"
 
 
-def _reader(paths: Sequence[str]) -> Callable[[Message], tuple[Any, ...]]:
-    """Reads them all at once: one by one it takes several times as long."""
-    if len(paths) > 1:
-        return attrgetter(*paths)
-    readers = [attrgetter(path) for path in paths]
-    return lambda message: tuple([read(message) for read in readers])
+def about(node: Node) -> About:
+    """The function that evaluates a tree for a message."""
+    code = Code(_look_up)
+    made: About = code.function("message, account, now", node.write(code))
+    return made
+
+
+def _look_up(code: Code, name: str) -> str:
+    if name in _READ:
+        return f"message.{_READ[name]}"
+    # A name that nothing has is complained of elsewhere.
+    return f"{code.constant(_FOUND_OUT[name])}(message, account, now)" if name in _FOUND_OUT else "None"
 
 
 def _of_otp(get: Callable[[Otp], Any]) -> About:

@@ -105,7 +105,7 @@ def _alternative(
     page = _Page(
         status=None if isinstance(section.status, str) else section.status,
         content_type=(section.content_type or _CONTENT_TYPES["php" if as_php else kind]).encode(),
-        write=xml_page(document.evaluate, section.declaration) if kind == "xml" else _json_page(document, as_php),
+        write=xml_page(document.node, section.declaration) if kind == "xml" else _json_page(document, as_php),
     )
     is_constant = page.status is not None and not document.uses
     return _Alternative(

@@ -12,7 +12,7 @@ from gateway.core.messages import Concern, Content, Message, only_digits, phone_
 from gateway.errors import Refusal
 from gateway.mapping.accounts import Account
 from gateway.mapping.conversions import Named
-from gateway.mapping.functions import Scope
+from gateway.mapping.functions import Evaluate, Made, Scope, Together, evaluator, when_asked
 from gateway.mapping.otp import NotOtp
 from gateway.mapping.parameters import Faulty
 from gateway.mapping.values import Value
@@ -35,7 +35,7 @@ def plain(value: Any) -> Any:
 
 def plainly(value: Value) -> Value:
     """Evaluates to what is plain."""
-    return replace(value, evaluate=lambda scope: plain(value.evaluate(scope)))
+    return Value.of(Made(plain, value.node), value.leaves, value.uses)
 
 
 def _evaluated(values: Mapping[str, Value], scope: Scope) -> dict[str, Any]:
@@ -68,21 +68,30 @@ class FollowUpPlan:
 class MessagePlan:
     """How checked parameters become neutral messages. ``concerns`` names the parameter behind each part.
 
-    ``constants`` are parts that are the same in every message, most of them nothing.
-    ``otp_names`` does the same for the parts of a one-time password.
+    ``otp_names`` does the same for the parts of a one-time password. ``evaluate`` finds all parts at once.
     """
 
-    constants: Mapping[str, Any]
-    values: Mapping[str, Value]
+    parts: Together
+    evaluate: Evaluate
     concerns: Mapping[Concern, str]
     otp_names: Mapping[str, str]
     then: FollowUpPlan | None
 
+    @classmethod
+    def of(
+        cls,
+        values: Mapping[str, Value],
+        concerns: Mapping[Concern, str],
+        otp_names: Mapping[str, str],
+        then: FollowUpPlan | None,
+    ) -> MessagePlan:
+        """How messages are made of the parts that these are."""
+        parts = Together({name: value.node for name, value in values.items()})
+        return cls(parts, when_asked(lambda: evaluator(parts)), concerns, otp_names, then)
+
     def knowing(self, defaults: Scope) -> MessagePlan:
-        """The same for requests in which these stand: what follows from them alone is made once."""
-        known = {name: value for name, value in self.values.items() if value.uses <= defaults.keys()}
-        others = {name: value for name, value in self.values.items() if name not in known}
-        return replace(self, constants={**self.constants, **_evaluated(known, defaults)}, values=others)
+        """The same for requests in which these stand."""
+        return replace(self, evaluate=when_asked(lambda: evaluator(self.parts, defaults)))
 
     def build(
         self, values: Scope, account: Account, dialect: str, now: int, new_id: Callable[[], str]
@@ -91,7 +100,7 @@ class MessagePlan:
 
         Raises ``Refusal``.
         """
-        part = {**self.constants, **_evaluated(self.values, values)}
+        part = self.evaluate(values)
         content = self._content(part, account)
         due_at = max(now + (part["delay"] or 0) * MINUTE, part["due_at"] or 0)
         recipients = part["recipient"] if isinstance(part["recipient"], list) else [part["recipient"]]

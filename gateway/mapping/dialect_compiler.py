@@ -212,14 +212,11 @@ class _DialectCompiler:
         self._check_literals(trees, where)
         then = trees.pop("then")
         following = FollowUpPlan(self._made_with(then, (*where, "then"), names)) if then else None
-        constants = {name: tree for name, tree in trees.items() if tree is None or _is_constant(tree)}
-        values = self._made_with({name: tree for name, tree in trees.items() if name not in constants}, where, names)
+        values = self._made_with(trees, where, names)
         concerns = {part: _parameter_of(trees[part.value]) for part in Concern}
         otp: Mapping[str, Any] = trees["otp"] if isinstance(trees["otp"], dict) else {}
         parts = {"text": trees["text"], "template": otp.get("template"), **(otp.get("parameters") or {})}
-        return MessagePlan(
-            constants, values, concerns, {part: _parameter_of(tree) for part, tree in parts.items()}, following
-        )
+        return MessagePlan.of(values, concerns, {part: _parameter_of(tree) for part, tree in parts.items()}, following)
 
     def _mailing(
         self, endpoint: Endpoint, where: Where, names: frozenset[str], specs: Mapping[str, Parameter]

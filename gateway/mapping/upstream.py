@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from gateway.core.messages import Concern, Message, Outcome, Receipt, only_digits
-from gateway.mapping.about_messages import MESSAGE_NAMES, OF_FEW_VALUES, Known
+from gateway.mapping.about_messages import MESSAGE_NAMES, OF_FEW_VALUES, About, Tuple, about
 from gateway.mapping.accounts import Account
 from gateway.mapping.hooks import HookPlan, compile_hooks
 from gateway.mapping.otp import OtpTemplates, compile_templates
@@ -41,8 +41,7 @@ class Sent(NamedTuple):
 class _ItemPlan:
     holds: Holds
     value: Value
-    #: What it is made with.
-    known: Known
+    make: About
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +50,20 @@ class UpstreamPlan:
 
     file: UpstreamFile
     #: What decides which of the items one is, and which one it is then.
-    deciding: Known
+    deciding: About
     choose: Callable[[tuple[Any, ...]], _ItemPlan]
     otp_templates: OtpTemplates
     hooks: HookPlan
 
     def item(self, message: Message, account: Account, now: int) -> dict[str, Any]:
         """The messagelist entry of one message, with the time-to-live that it has left at ``now`` (milliseconds)."""
-        plan = self._plan(message, account, now)
-        built: dict[str, Any] = plan.value.evaluate(plan.known.scope(message, account, now))
+        built: dict[str, Any] = self._plan(message, account, now).make(message, account, now)
         return built
 
     def item_leaves(self, message: Message, account: Account, now: int) -> list[tuple[Leaf, Any]]:
         """The same scalar by scalar, with the line of the file that made each."""
         plan = self._plan(message, account, now)
-        scope = plan.known.scope(message, account, now)
-        built = [(leaf, leaf.evaluate(scope)) for leaf in plan.value.leaves]
+        built = [(leaf, about(leaf.node)(message, account, now)) for leaf in plan.value.leaves]
         return [(leaf, value) for leaf, value in built if value is not None]
 
     def body(self, items: Sequence[Mapping[str, Any]]) -> bytes:
@@ -98,7 +95,7 @@ class UpstreamPlan:
 
     def _plan(self, message: Message, account: Account, now: int) -> _ItemPlan:
         try:
-            return self.choose(self.deciding.values(message, account, now))
+            return self.choose(self.deciding(message, account, now))
         except LookupError as error:
             problem = f"no item of {self.file.upstream} is for channel {message.channel!r}"
             raise LookupError(problem) from error
@@ -127,24 +124,24 @@ def compile_upstream(content: UpstreamFile, source: Source) -> tuple[UpstreamPla
         deciding |= (item.when or {}).keys()
         holds = compiler.guard(item.when, (*where, "when"), MESSAGE_NAMES)
         value = compiler.value(item.json_, (*where, "json"), MESSAGE_NAMES)
-        items.append(_ItemPlan(holds, value, Known(value.uses)))
+        items.append(_ItemPlan(holds, value, about(value.node)))
     templates = compile_templates(content.otp_templates, source, problems)
     hooks = compile_hooks(content.hooks, compiler, ("hooks",))
-    known = Known(deciding)
-    return UpstreamPlan(content, known, _choice(items, known), templates, hooks), problems
+    names = sorted(deciding & MESSAGE_NAMES)
+    return UpstreamPlan(content, about(Tuple(names)), _choice(items, names), templates, hooks), problems
 
 
-def _choice(items: Sequence[_ItemPlan], known: Known) -> Callable[[tuple[Any, ...]], _ItemPlan]:
+def _choice(items: Sequence[_ItemPlan], names: Sequence[str]) -> Callable[[tuple[Any, ...]], _ItemPlan]:
     """The first item whose guard holds. Nearly all messages are decided by the same few values."""
 
     def choose(values: tuple[Any, ...]) -> _ItemPlan:
-        scope = dict(zip(known.names, values, strict=True))
+        scope = dict(zip(names, values, strict=True))
         for plan in items:
             if plan.holds(scope, _NO_FIELDS):
                 return plan
         raise LookupError
 
-    return lru_cache(_MOST_CHOICES)(choose) if OF_FEW_VALUES.issuperset(known.names) else choose
+    return lru_cache(_MOST_CHOICES)(choose) if OF_FEW_VALUES.issuperset(names) else choose
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Values and guards of a mapping file, compiled once into closures.
+"""Values and guards of a mapping file: what is written in it, checked, and made into what evaluates it.
 
 A value is a literal, a ``$reference``, a text with references in it, one of the functions below, or a tree of values.
 Nothing else: no expressions, so a file can't loop, run away or reach what it was not given.
@@ -19,12 +19,34 @@ A reference to something absent leaves its key out; a mapping in which nothing i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.mapping import functions
-from gateway.mapping.functions import Each, Evaluate, Literal, Mapped, Scope
+from gateway.mapping.functions import (
+    Case,
+    Each,
+    Evaluate,
+    First,
+    Guarded,
+    Keyed,
+    Listed,
+    Literal,
+    Made,
+    Mapped,
+    Node,
+    Pair,
+    Reference,
+    Replaced,
+    Scope,
+    Template,
+    Test,
+    as_integer,
+    as_text,
+    evaluator,
+    moment,
+    when_asked,
+)
 from gateway.mapping.operations import COLLECTIONS
 from gateway.mapping.source import Origin, Problem, Source, Where, did_you_mean
 from gateway.wire.forms import Fields
@@ -39,7 +61,7 @@ class Null:
 NULL = Null()
 _REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)")
 _PRESENCE = {"$present": True, "$absent": False}
-_NO_FIELDS = Fields({})
+_NOTHING = Literal(None)
 #: By name, the keys that go with it, those that may be missing in brackets.
 _WITH = {
     "$first": (),
@@ -67,7 +89,7 @@ class Leaf:
 
     path: Where
     origin: Origin
-    evaluate: Evaluate
+    node: Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +99,15 @@ class Value:
     ``uses`` are the names that it looks up: without any, it is always the same.
     """
 
+    node: Node
     evaluate: Evaluate
     leaves: tuple[Leaf, ...]
     uses: frozenset[str]
+
+    @classmethod
+    def of(cls, node: Node, leaves: Iterable[Leaf], uses: frozenset[str]) -> Value:
+        """What is evaluated by a function that is written when it is first asked."""
+        return cls(node, when_asked(lambda: evaluator(node)), tuple(leaves), uses)
 
 
 class Compiler:
@@ -108,18 +136,18 @@ class Compiler:
     def value(self, tree: Any, where: Where, known: Iterable[str]) -> Value:
         """Compile ``tree``, which stands at ``where``; its references must be among ``known``."""
         self._leaves = []
-        evaluate, uses = self._noting(lambda: self._tree(tree, where, frozenset(known), ()))
-        return Value(evaluate, tuple(self._leaves), uses)
+        node, uses = self._noting(lambda: self._tree(tree, where, frozenset(known), ()))
+        return Value.of(node, self._leaves, uses)
 
-    def _noting(self, compile_inner: Callable[[], Evaluate]) -> tuple[Evaluate, frozenset[str]]:
+    def _noting(self, compile_inner: Callable[[], Node]) -> tuple[Node, frozenset[str]]:
         """What is compiled, and the names that it uses."""
         outer, self.used = self.used, set()
-        evaluate = compile_inner()
+        node = compile_inner()
         uses = frozenset(self.used)
         self.used = outer | uses
-        return evaluate, uses
+        return node, uses
 
-    def _tree(self, tree: Any, where: Where, known: frozenset[str], path: Where) -> Evaluate:
+    def _tree(self, tree: Any, where: Where, known: frozenset[str], path: Where) -> Node:
         if isinstance(tree, dict):
             function = next((key for key in tree if isinstance(key, str) and key.startswith("$")), None)
             return (
@@ -129,18 +157,17 @@ class Compiler:
             )
         if isinstance(tree, list):
             return self._list(tree, where, known, path)
-        evaluate = self._scalar(tree, where, known)
-        self._leaves.append(Leaf(path, self._source.origin(where), evaluate))
-        return evaluate
+        node = self._scalar(tree, where, known)
+        self._leaves.append(Leaf(path, self._source.origin(where), node))
+        return node
 
-    def _mapping(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
+    def _mapping(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Node:
         return Mapped([(key, self._tree(value, (*where, key), known, (*path, key))) for key, value in tree.items()])
 
-    def _list(self, tree: list[Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
-        members = [self._tree(value, (*where, i), known, (*path, i)) for i, value in enumerate(tree)]
-        return lambda scope: [value for member in members if (value := member(scope)) is not None] or None
+    def _list(self, tree: list[Any], where: Where, known: frozenset[str], path: Where) -> Node:
+        return Listed([self._tree(value, (*where, i), known, (*path, i)) for i, value in enumerate(tree)])
 
-    def _scalar(self, tree: Any, where: Where, known: frozenset[str]) -> Evaluate:
+    def _scalar(self, tree: Any, where: Where, known: frozenset[str]) -> Node:
         if not isinstance(tree, str) or "$" not in tree:
             return Literal(tree)
         if tree == "$null":
@@ -148,35 +175,37 @@ class Compiler:
         for name in _REFERENCE.findall(tree):
             self.known_name(name, where, known)
         whole = _REFERENCE.fullmatch(tree)
-        return _reference(whole[1]) if whole else _template(tree)
+        if whole:
+            return Reference(whole[1])
+        pieces = _REFERENCE.split(tree)
+        return Template(pieces[::2], pieces[1::2])
 
-    def _function(self, name: str, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
+    def _function(self, name: str, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Node:
         if name == "$each":
             return self._each(tree, where, known, path)
         if name == "$when":
             return self._when(tree, where, known, path)
         if not self._is_well_formed(name, tree, where):
-            return lambda scope: None
+            return _NOTHING
         if name == "$first":
-            members = [self._tree(each, (*where, name, i), known, path) for i, each in enumerate(tree[name])]
-            return functions.first(members)
+            return First([self._tree(each, (*where, name, i), known, path) for i, each in enumerate(tree[name])])
         return self._of_one(name, tree, where, known, path)
 
-    def _of_one(self, name: str, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
+    def _of_one(self, name: str, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Node:
         """A function of a single value."""
 
-        def inner(key: str) -> Evaluate:
+        def inner(key: str) -> Node:
             return self._tree(tree.get(key), (*where, key), known, path)
 
         if name == "$case":
             table = {str(key): self._tree(each, (*where, "is", key), known, path) for key, each in tree["is"].items()}
-            return functions.case(inner(name), table, inner("else"))
+            return Case(inner(name), table, inner("else"))
         if name == "$replace":
-            return functions.replaced(inner(name), tree["what"], inner("by"))
+            return Replaced(inner(name), tree["what"], inner("by"))
         if name == "$time":
             self.used.add("zone")
-            return functions.moment(inner(name), tree["as"])
-        return functions.as_text(inner(name)) if name == "$text" else functions.as_integer(inner(name))
+            return Made(moment, inner(name), (Literal(tree["as"]), Reference("zone")))
+        return Made(as_text if name == "$text" else as_integer, inner(name))
 
     def _is_well_formed(self, name: str, tree: dict[str, Any], where: Where) -> bool:
         """Whether a function has its keys and no others."""
@@ -195,29 +224,28 @@ class Compiler:
             return False
         return True
 
-    def _when(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
-        holds = self.guard(tree["$when"], (*where, "$when"), known)
+    def _when(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Node:
+        tests = self._tests(tree["$when"], (*where, "$when"), known)
         before = len(self._leaves)
         body = self._tree({key: value for key, value in tree.items() if key != "$when"}, where, known, path)
-        inside, self._leaves[before:] = self._leaves[before:], []
-        self._leaves += [Leaf(leaf.path, leaf.origin, _guarded(holds, leaf.evaluate)) for leaf in inside]
-        return _guarded(holds, body)
+        self._leaves[before:] = [
+            Leaf(leaf.path, leaf.origin, Guarded(tests, leaf.node)) for leaf in self._leaves[before:]
+        ]
+        return Guarded(tests, body)
 
-    def _each(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
+    def _each(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Node:
         name = str(tree["$each"]).removeprefix("$")
         if name not in self._collections:
             self.complain((*where, "$each"), f"'$each' goes over a collection{did_you_mean(name, self._collections)}")
-            return lambda scope: None
+            return _NOTHING
         self.known_name(name, (*where, "$each"), known)
         element, fields = self._collections[name]
         inner = known | {f"{element}.{field}" for field in fields}
         make, uses = self._noting(lambda: self._each_body(tree, where, inner, path))
-        # Of its members, and of all around them, only what is used.
-        keys = [(field, f"{element}.{field}") for field in fields if f"{element}.{field}" in uses]
-        members = Each(name, keys, make, closed=uses <= {key for _, key in keys})
-        return functions.keyed(members) if "$key" in tree else members
+        members = Each(name, [(field, f"{element}.{field}") for field in fields if f"{element}.{field}" in uses], make)
+        return Keyed(members) if "$key" in tree else members
 
-    def _each_body(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Evaluate:
+    def _each_body(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Node:
         """What is made of each: a mapping, a value, or a key and a value."""
         rest = {key: each for key, each in tree.items() if key != "$each"}
         if not rest.keys() & {"$key", "$value"}:
@@ -229,18 +257,20 @@ class Compiler:
         value = self._tree(tree.get("$value"), (*where, "$value"), known, path)
         if "$key" not in tree:
             return value
-        key = self._tree(tree["$key"], (*where, "$key"), known, path)
-        return lambda scope: (str(key(scope)), value(scope))
+        return Pair(self._tree(tree["$key"], (*where, "$key"), known, path), value)
 
     def guard(self, tree: Mapping[str, Any] | None, where: Where, known: Iterable[str]) -> Holds:
         """Compile a guard over checked values; presence is looked up in the raw fields too."""
+        return _all([_holds(test) for test in self._tests(tree, where, known)])
+
+    def _tests(self, tree: Mapping[str, Any] | None, where: Where, known: Iterable[str]) -> list[Test]:
         names = frozenset(known)
         if tree is not None and not isinstance(tree, Mapping):
             self.complain(where, "a guard is a mapping, such as {name: value}")
-            return lambda scope, fields: False
+            return []
         for name in tree or {}:
             self.known_name(name, (*where, name), names)
-        return _all([_test(name, wanted) for name, wanted in (tree or {}).items()])
+        return [_test(name, wanted) for name, wanted in (tree or {}).items()]
 
 
 def _all(tests: Sequence[Holds]) -> Holds:
@@ -254,34 +284,14 @@ def _all(tests: Sequence[Holds]) -> Holds:
     return lambda scope, fields: first(scope, fields) and rest(scope, fields)
 
 
-def _guarded(holds: Holds, evaluate: Evaluate) -> Evaluate:
-    return lambda scope: evaluate(scope) if holds(scope, _NO_FIELDS) else None
-
-
-def _reference(name: str) -> Evaluate:
-    return lambda scope: scope.get(name)
-
-
-def _template(text: str) -> Evaluate:
-    pieces = _REFERENCE.split(text)
-    literals, names = pieces[::2], pieces[1::2]
-
-    def evaluate(scope: Scope) -> str:
-        return literals[0] + "".join(_pairs(scope, names, literals[1:]))
-
-    return evaluate
-
-
-def _pairs(scope: Scope, names: list[str], literals: list[str]) -> Iterator[str]:
-    for name, literal in zip(names, literals, strict=True):
-        value = scope.get(name)
-        yield f"{'' if value is None else value}{literal}"
-
-
-def _test(name: str, wanted: Any) -> Holds:
-    raw = name.encode()
+def _test(name: str, wanted: Any) -> Test:
     if isinstance(wanted, str) and wanted in _PRESENCE:
-        expected = _PRESENCE[wanted]
-        return lambda scope, fields: (scope.get(name) is not None or fields.last(raw) is not None) is expected
-    allowed = wanted if isinstance(wanted, list) else [wanted]
-    return lambda scope, fields: scope.get(name) in allowed
+        return Test(name, _PRESENCE[wanted])
+    return Test(name, None, wanted if isinstance(wanted, list) else [wanted])
+
+
+def _holds(test: Test) -> Holds:
+    name, raw, is_there, allowed = test.name, test.name.encode(), test.is_there, test.allowed
+    if is_there is None:
+        return lambda scope, fields: scope.get(name) in allowed
+    return lambda scope, fields: (scope.get(name) is not None or fields.last(raw) is not None) is is_there
