@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 #: What is written as it is; everything else is a constant beside the function.
-_LITERAL = (str, int, bool, type(None))
+_LITERAL = (str, bytes, int, bool, type(None))
 
 
 class Code:

@@ -18,7 +18,7 @@ from gateway.mapping.bindings import CodePlan, MailingPlan, MessagePlan
 from gateway.mapping.callbacks import CallbackPlan
 from gateway.mapping.conversions import Means, Reading
 from gateway.mapping.functions import Evaluate
-from gateway.mapping.parameters import ParameterCheck
+from gateway.mapping.parameters import ParameterCheck, Put, reader
 from gateway.mapping.remembered import Remembered
 from gateway.mapping.schema.dialect import DialectFile
 from gateway.mapping.source import Origin, Source
@@ -39,12 +39,12 @@ def lenient_path(path: str) -> str:
 class Outline(NamedTuple):
     """What all requests that send the same names have in common.
 
-    ``defaults`` are what stands for parameters that they do not send; ``to_read`` are the others, as in the file.
+    ``defaults`` are what stands for parameters that they do not send; ``read`` reads the others, in the file's order.
     ``message`` is the endpoint's, with what follows from the defaults.
     """
 
     defaults: Mapping[str, Any]
-    to_read: tuple[ParameterCheck, ...]
+    read: Put
     message: MessagePlan | None
 
 
@@ -78,6 +78,8 @@ class EndpointPlan:
     origin: Origin
     #: Clients send the same few sets of names again and again.
     outlines: Remembered[Outline] = field(default_factory=Remembered, compare=False)
+    #: Many of them, which differ by names that nobody knows, have the same parameters in them.
+    made: Remembered[Outline] = field(default_factory=Remembered, compare=False)
 
     def is_at(self, path: str, host: str) -> bool:
         """Whether requests to this path of this host may mean it."""
@@ -97,10 +99,15 @@ class EndpointPlan:
         return self.outlines.get(names) or self.outlines.keep(names, self._outlined(fields))
 
     def _outlined(self, fields: Fields) -> Outline:
-        left_out = [each for each in self.parameters if each.early_default and each.raw not in fields.values]
-        defaults = {each.name: each.default for each in left_out}
-        to_read = tuple(each for each in self.parameters if each.name not in defaults)
-        return Outline(defaults, to_read, self.message and self.message.knowing(defaults))
+        left_out = [each.early_default and each.raw not in fields.values for each in self.parameters]
+        key = (bytes(left_out),)
+        return self.made.get(key) or self.made.keep(key, self._without(left_out))
+
+    def _without(self, left_out: Sequence[bool]) -> Outline:
+        parameters = [*zip(self.parameters, left_out, strict=True)]
+        defaults = {each.name: each.default for each, is_left_out in parameters if is_left_out}
+        to_read = [each for each, is_left_out in parameters if not is_left_out]
+        return Outline(defaults, reader(to_read), self.message and self.message.knowing(defaults))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +210,9 @@ class DialectPlan:
         reading = Reading(fields, charset.default if charset else "utf-8", means, values)
         if self.file.checks == "required-first":
             self._check_all_there(endpoint, reading)
-        outline, names_codec = endpoint.outline(fields), charset.parameter if charset else None
+        outline = endpoint.outline(fields)
         values.update(outline.defaults)
-        for parameter in outline.to_read:
-            parameter.put(reading)
-            if parameter.name == names_codec and values[names_codec] is not None:
-                reading.codec = values[names_codec]
+        outline.read(reading)
         return outline
 
     @staticmethod

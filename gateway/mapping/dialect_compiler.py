@@ -105,7 +105,8 @@ class _DialectCompiler:
             if name in reserved or name in self._reserved:
                 self._compiler.complain((*where, name), "in answers this name stands for something else")
             self._check_of(spec, (*where, name))
-        return compile_parameters(specs, self._guards, where, self._content.limits.recipients, self._parts)
+        codec = self._content.charset.parameter if self._content.charset else None
+        return compile_parameters(specs, self._guards, where, self._content.limits.recipients, self._parts, codec)
 
     def _check_of(self, spec: Parameter, where: Where) -> None:
         known: Iterable[str] = {"name": self._content.names, "record": [*RECORDS]}.get(spec.type, ())

@@ -9,13 +9,15 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from gateway.mapping.code import Code
 
 Scope = Mapping[str, Any]
 Evaluate = Callable[[Scope], Any]
 _NOTHING_KNOWN: Scope = {}
+Asked = TypeVar("Asked")
+Result = TypeVar("Result")
 
 
 class Node(Protocol):
@@ -38,15 +40,15 @@ def in_scope(known: Scope = _NOTHING_KNOWN) -> Code:
     return code
 
 
-def when_asked(make: Callable[[], Callable[[Scope], Any]]) -> Callable[[Scope], Any]:
+def when_asked(make: Callable[[], Callable[[Asked], Result]]) -> Callable[[Asked], Result]:
     """A function that is made when it is first asked: most of a file's never are."""
-    made: Callable[[Scope], Any] | None = None
+    made: Callable[[Asked], Result] | None = None
 
-    def function(scope: Scope) -> Any:
+    def function(asked: Asked) -> Result:
         nonlocal made
         if made is None:
             made = make()
-        return made(scope)
+        return made(asked)
 
     return function
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from gateway.core.parts import PartsTable
 from gateway.errors import Refusal
+from gateway.mapping.code import Code
 from gateway.mapping.conversions import BY_SPEC, PLAIN, Convert, Reading, TooLong, text_converter
-from gateway.mapping.functions import Scope, flat
+from gateway.mapping.functions import Scope, flat, when_asked
 from gateway.mapping.operations import NAME_FIELDS, RECORD_NAMES
 from gateway.mapping.schema.parameter import Parameter
 from gateway.mapping.source import Where
@@ -25,12 +27,13 @@ class Faulty:
     values: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterCheck:
-    """Reads and checks one parameter. ``spec`` is kept for explanations, ``members`` are those of an object.
+#: Puts values of a request among those that were read before. Raises ``Refusal`` with the parameter's name.
+Put = Callable[[Reading], None]
 
-    What every request asks of the ``spec`` stands here too: there it takes several times as long.
-    """
+
+@dataclass(frozen=True)
+class ParameterCheck:
+    """Reads and checks one parameter. ``spec`` is kept for explanations, ``members`` are those of an object."""
 
     name: str
     raw: bytes
@@ -47,6 +50,8 @@ class ParameterCheck:
     early_default: bool
     wrong_when: tuple[Holds, ...]
     known_by_parts: bool
+    #: Whether its value is what texts behind it are encoded in.
+    names_codec: bool
     members: tuple[ParameterCheck, ...] = ()
 
     def is_sent(self, fields: Fields) -> bool:
@@ -59,29 +64,50 @@ class ParameterCheck:
             return False
         return self.required(reading.values, reading.fields)
 
-    def put(self, reading: Reading) -> None:
-        """Put its value, or its default, among the values. Raises ``Refusal`` with the parameter's name."""
-        fields, values = reading.fields, reading.values
-        sent = self.sent(fields, self.raw)
-        if fields.nested and self._would_lose(reading):
-            raise self.fault
-        if sent and (self.applies is None or self.applies(values, fields)):
-            try:
-                value = self.convert(sent, reading)
-            except ValueError as error:
-                raise self._refused(error) from error
-        else:
-            value = self.default if self.never_required else self._absent(reading)
-        values[self.name] = value
-        if value is not None and self.known_by_parts:
-            values.update(flat(self.name, value))
-        if self.wrong_when and any(holds(values, fields) for holds in self.wrong_when):
-            raise self.fault
+    @cached_property
+    def put(self) -> Put:
+        """Puts its value, or its default."""
+        return reader([self])
 
-    def _would_lose(self, reading: Reading) -> bool:
+    def write(self, code: Code) -> None:
+        """The lines of a reader that do it."""
+        me, sent, value = code.constant(self), self._write_sent(code), code.variable()
+        applies = "" if self.applies is None else f" and {code.constant(self.applies)}(values, fields)"
+        with code.under(f"if {sent}{applies}"):
+            with code.under("try"):
+                code.line(f"{value} = {code.constant(self.convert)}({sent}, reading)")
+            with code.under("except ValueError as error"):
+                code.line(f"raise {me}.refused(error) from error")
+        with code.under("else"):
+            code.line(f"{value} = {code.constant(self.default) if self.never_required else f'{me}.absent(reading)'}")
+        code.line(f"values[{self.name!r}] = {value}")
+        self._write_what_follows(code, me, value)
+
+    def _write_sent(self, code: Code) -> str:
+        """A variable that holds what the request has under its name."""
+        if self.sent is not Fields.last:
+            return code.kept(f"{code.constant(self.sent)}(fields, {self.raw!r})")
+        sent = code.kept(f"sent.get({self.raw!r})")
+        if not self.spec.ignored:
+            with code.under(f"if nested and {code.constant(self.would_lose)}(reading)"):
+                code.line(f"raise {code.constant(self)}.fault")
+        return code.kept(f"({sent}[-1] or fields.last({self.raw!r})) if {sent} else None")
+
+    def _write_what_follows(self, code: Code, me: str, value: str) -> None:
+        if self.known_by_parts:
+            with code.under(f"if {value} is not None"):
+                code.line(f"values.update({code.constant(flat)}({self.name!r}, {value}))")
+        for holds in self.wrong_when:
+            with code.under(f"if {code.constant(holds)}(values, fields)"):
+                code.line(f"raise {me}.fault")
+        if self.names_codec:
+            with code.under(f"if {value} is not None and not fields.unicode"):
+                code.line(f"reading.codec = {value}")
+
+    def would_lose(self, reading: Reading) -> bool:
         """Whether a JSON array has several entries for the one value that is read; all but the last would be lost."""
         entries = reading.fields.nested.get(self.raw)
-        if self.sent is not Fields.last or not isinstance(entries, list) or self.spec.ignored:
+        if not isinstance(entries, list):
             return False
         applies = self.applies is None or self.applies(reading.values, reading.fields)
         return applies and len([*filter(None, entries)]) > 1
@@ -91,11 +117,13 @@ class ParameterCheck:
         """What is answered to a bad one, or to a missing one."""
         return Refusal(self.spec.error or "parameter", self.name)
 
-    def _refused(self, error: ValueError) -> Refusal:
+    def refused(self, error: ValueError) -> Refusal:
+        """What is answered to one that can't be read."""
         too_long = self.spec.too_long if isinstance(error, TooLong) else None
         return Refusal(too_long, self.name) if too_long else self.fault
 
-    def _absent(self, reading: Reading) -> Any:
+    def absent(self, reading: Reading) -> Any:
+        """What stands for one that was not sent. Raises ``Refusal`` when it had to be."""
         is_required = self.required(reading.values, reading.fields)
         if self.spec.type == "name" and self.default is not None:
             return self._by_default(reading, is_required)
@@ -111,6 +139,16 @@ class ParameterCheck:
             if is_required:
                 raise self.fault from error
             return None
+
+
+def reader(checks: Iterable[ParameterCheck]) -> Put:
+    """Puts the values of several parameters, one behind the other."""
+    code = Code(lambda _, name: f"values.get({name!r})")
+    code.line("fields, values = reading.fields, reading.values")
+    code.line("sent, nested = fields.values, fields.nested")
+    for check in checks:
+        check.write(code)
+    return code.function("reading", "None")
 
 
 #: Types of which more is known than one value.
@@ -135,11 +173,19 @@ def known_names(name: str, spec: Parameter) -> Iterator[str]:
 
 
 def compile_parameters(
-    specs: Mapping[str, Parameter], compiler: Compiler, where: Where, recipients: int, parts: PartsTable | None
+    specs: Mapping[str, Parameter],
+    compiler: Compiler,
+    where: Where,
+    recipients: int,
+    parts: PartsTable | None,
+    codec: str | None = None,
 ) -> tuple[ParameterCheck, ...]:
-    """Compile the parameters that stand at ``where``; their guards may speak of each other."""
+    """Compile the parameters that stand at ``where``; their guards may speak of each other.
+
+    ``codec`` is the one that says what texts are encoded in.
+    """
     names = frozenset(known for name, spec in specs.items() for known in known_names(name, spec))
-    making = _Making(compiler, names, recipients, parts)
+    making = _Making(compiler, names, recipients, parts, codec)
     return tuple(making.check(name, spec, (*where, name)) for name, spec in specs.items())
 
 
@@ -149,6 +195,7 @@ class _Making:
     names: frozenset[str]
     recipients: int
     parts: PartsTable | None
+    codec: str | None
 
     def check(self, name: str, spec: Parameter, where: Where) -> ParameterCheck:
         members: tuple[ParameterCheck, ...] = ()
@@ -173,6 +220,7 @@ class _Making:
                 for i, guard in enumerate(spec.wrong_when)
             ),
             known_by_parts=spec.type in _KNOWN_BY_PARTS,
+            names_codec=name == self.codec,
             members=members,
         )
 
@@ -185,7 +233,8 @@ class _Making:
         if spec.type in BY_SPEC:
             return BY_SPEC[spec.type](name, spec)
         if spec.type == "object":
-            return lambda tree, reading: _object(tree, reading, members)
+            put = when_asked(lambda: reader(members))
+            return lambda tree, reading: _object(tree, reading, put)
         if spec.type == "list":
             return _list(spec, members)
         if spec.type in PLAIN:
@@ -230,17 +279,17 @@ def _requirement(
     return lambda values, fields: any(guard(values, fields) for guard in guards)
 
 
-def _object(tree: Any, reading: Reading, members: Sequence[ParameterCheck]) -> Mapping[str, Any]:
+def _object(tree: Any, reading: Reading, put: Put) -> Mapping[str, Any]:
     if not isinstance(tree, dict):
         raise ValueError  # noqa: TRY004 the caller's word for a bad value
     inner = reading.within(Fields.of_object(tree))
-    for member in members:
-        member.put(inner)
+    put(inner)
     return inner.values
 
 
 def _list(spec: Parameter, members: Sequence[ParameterCheck]) -> Convert:
     bare = spec.bare.encode() if spec.bare else None
+    put = when_asked(lambda: reader(members))
 
     def convert(tree: Any, reading: Reading) -> list[Any]:
         if not isinstance(tree, list) or (spec.max is not None and len(tree) > spec.max):
@@ -250,8 +299,7 @@ def _list(spec: Parameter, members: Sequence[ParameterCheck]) -> Convert:
     def _entry(tree: Any, reading: Reading) -> Any:
         inner = reading.within(_entry_fields(tree, bare))
         try:
-            for member in members:
-                member.put(inner)
+            put(inner)
         except Refusal as refusal:
             if not spec.partial:
                 raise ValueError from refusal
