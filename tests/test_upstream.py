@@ -7,15 +7,15 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.core.messages import Concern, Outcome, Receipt
+from gateway.core.messages import Concern, Message, Outcome, Receipt
 from gateway.mapping.accounts import Account
 from gateway.mapping.loader import load
-from gateway.mapping.upstream import Sent, UpstreamPlan
+from gateway.mapping.upstream import UpstreamPlan
 from tests.support.servers import MAPPINGS
 from tests.support.stores import MESSAGE, NOW
 
-ONE = [Sent("id-1", "380936670003")]
-TWO = [Sent("id-1", "380936670003"), Sent("id-2", "380736670003")]
+ONE = [MESSAGE._replace(id="id-1", digits="380936670003")]
+TWO = [*ONE, MESSAGE._replace(id="id-2", digits="380736670003")]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def upstream() -> UpstreamPlan:
     return load([MAPPINGS, MAPPINGS / "demo"]).upstream
 
 
-def read(upstream: UpstreamPlan, batch: list[Sent], *entries: Any) -> list[Receipt] | None:
+def read(upstream: UpstreamPlan, batch: list[Message], *entries: Any) -> list[Receipt] | None:
     return upstream.receipts(json.dumps({"messagelistId": 11292, "messages": entries}).encode(), batch)
 
 
@@ -76,7 +76,7 @@ def test_entries_without_ids_are_paired_by_digits_in_any_order(upstream: Upstrea
 
 
 def test_the_same_number_twice_is_paired_by_position(upstream: UpstreamPlan) -> None:
-    batch = [Sent("id-1", "7"), Sent("id-2", "7")]
+    batch = [each._replace(digits="7") for each in TWO]
     entries = [{"messageId": 1, "to": "7"}, {"messageId": 2, "to": "7"}]
     assert [each.upstream_id for each in read(upstream, batch, *entries) or []] == ["1", "2"]
 

@@ -23,6 +23,8 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+#: Outcomes after which a message goes out, or may.
+NOT_REFUSED = frozenset({Outcome.ACCEPTED, Outcome.UNKNOWN})
 #: Outcomes that speak of the SMSBAT credential, not of any one message.
 CREDENTIAL_OUTCOMES = frozenset({Outcome.AUTHENTICATION, Outcome.FORBIDDEN})
 
@@ -150,7 +152,7 @@ class Receipt(NamedTuple):
     @property
     def refused(self) -> bool:
         """Whether the message does not go out."""
-        return self.outcome not in (Outcome.ACCEPTED, Outcome.UNKNOWN)
+        return self.outcome not in NOT_REFUSED
 
 
 ACCEPTED = Receipt(Outcome.ACCEPTED)

@@ -108,12 +108,10 @@ class MessagePlan:
         ids = [new_id() for _ in recipients]
         channel, sender, ttl, reference = part["channel"], part["sender"], part["ttl"], part["reference"]
         report, batch, name = bool(part["report"]), part["batch"], account.name
+        rest = (content, ttl, reference, report, now, due_at, None, batch, None)
         # In the order of its fields: by their names it takes twice as long.
         messages = [
-            Message(
-                *(ids[i], ids[0], i, name, dialect, channel, sender, each, only_digits(each)),
-                *(content, ttl, reference, report, now, due_at, None, batch),
-            )
+            Message._make((ids[i], ids[0], i, name, dialect, channel, sender, each, only_digits(each), *rest))
             for i, each in enumerate(recipients)
         ]
         if self.then is None:
@@ -122,7 +120,7 @@ class MessagePlan:
         return messages, [each for each in following if each is not None]
 
     def _content(self, part: Mapping[str, Any], account: Account) -> Content:
-        content = Content(*_CONTENT(part))
+        content = Content._make((*_CONTENT(part), None))
         if part["channel"] != VIBER:
             return content
         try:

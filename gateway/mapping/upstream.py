@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -27,14 +27,8 @@ _MOST_PARTS = 1000
 _NO_FIELDS = Fields({})
 #: Keys of an error or of a refused entry that say what is wrong, the most telling first (wire: smsbat.md, 4 and 5).
 _TELLING = ("field", "code", "error", "message", "reason")
+_ACCEPTED = Outcome.ACCEPTED
 _UNPAIRED = Receipt(Outcome.UNKNOWN, detail="no entry of the answer belongs to this message")
-
-
-class Sent(NamedTuple):
-    """One message of a call: what pairing its receipt needs."""
-
-    id: str
-    digits: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +64,7 @@ class UpstreamPlan:
         """A call's body."""
         return orjson.dumps({self.file.envelope: items})
 
-    def receipts(self, body: bytes, batch: Sequence[Sent]) -> list[Receipt] | None:
+    def receipts(self, body: bytes, batch: Sequence[Message]) -> list[Receipt] | None:
         """The receipt of each message of a successful call, in the batch's order; ``None`` when it is unreadable."""
         document = _json_object(body)
         entries = document.get(self.file.receipts.entries) if document is not None else None
@@ -102,11 +96,11 @@ class UpstreamPlan:
 
     def _receipt(self, entry: dict[str, Any]) -> Receipt:
         keys = self.file.receipts
-        upstream_id = entry.get(keys.message_id)
-        refused = keys.status in entry and str(entry[keys.status]).lower() in keys.refused
+        upstream_id, status = entry.get(keys.message_id), entry.get(keys.status)
+        refused = status is not None and str(status).lower() in keys.refused
         if upstream_id in (None, "") or refused:
             return self._refused_entry(entry)
-        return Receipt(Outcome.ACCEPTED, str(upstream_id)[:100], _parts(entry, keys.parts))
+        return Receipt._make((_ACCEPTED, str(upstream_id)[:100], _parts(entry, keys.parts), None, None))
 
     def _refused_entry(self, entry: dict[str, Any]) -> Receipt:
         told = {key: entry[key] for key in _TELLING if key in entry}
@@ -161,7 +155,7 @@ def _parts(entry: dict[str, Any], keys: Sequence[str]) -> int | None:
     return None
 
 
-def _pair(batch: Sequence[Sent], entries: list[dict[str, Any]], keys: Receipts) -> list[dict[str, Any] | None]:
+def _pair(batch: Sequence[Message], entries: list[dict[str, Any]], keys: Receipts) -> list[dict[str, Any] | None]:
     """Each message's entry: by its own id, by digits when those are unique, by position when the counts agree."""
     key = keys.customer_id
     by_id = {str(entry[key]): entry for entry in entries if entry.get(key) is not None}
@@ -178,7 +172,7 @@ def _pair(batch: Sequence[Sent], entries: list[dict[str, Any]], keys: Receipts) 
 
 
 def _unique_by_digits(
-    batch: Sequence[Sent], entries: list[dict[str, Any]], keys: Receipts
+    batch: Sequence[Message], entries: list[dict[str, Any]], keys: Receipts
 ) -> dict[str, dict[str, Any]]:
     numbers = [only_digits(str(entry.get(keys.recipient, ""))) for entry in entries]
     here, there = Counter(sent.digits for sent in batch), Counter(numbers)

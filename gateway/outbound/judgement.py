@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gateway.core.messages import CREDENTIAL_OUTCOMES, Outcome, Receipt, State
-from gateway.mapping.upstream import Sent, UpstreamPlan
+from gateway.mapping.upstream import UpstreamPlan
 from gateway.outbound.checks import first_check, last_check
 from gateway.outbound.client import Answered, NoAnswer
 from gateway.outbound.pending import Pending
@@ -54,7 +54,7 @@ def _failed(batch: list[Pending]) -> Judgement:
 
 
 def _read(upstream: UpstreamPlan, batch: list[Pending], body: bytes, now: int) -> Judgement:
-    receipts = upstream.receipts(body, [Sent(pending.message.id, pending.message.digits) for pending in batch])
+    receipts = upstream.receipts(body, [pending.message for pending in batch])
     if receipts is None:
         return _failed(batch)
     return _settled(upstream, batch, receipts, now)

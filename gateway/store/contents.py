@@ -8,9 +8,14 @@ import orjson
 
 from gateway.core.messages import Content, Otp
 
+#: What a content has besides its text, when it has nothing: nearly all are such.
+_NOTHING_ELSE = Content("")[1:]
+
 
 def written(content: Content) -> str:
     """The text of a row."""
+    if content[1:] == _NOTHING_ELSE:
+        return orjson.dumps({"text": content[0]}).decode()
     pairs = zip(Content._fields, content, strict=True)
     return orjson.dumps({name: part for name, part in pairs if part is not None or name == "text"}).decode()
 

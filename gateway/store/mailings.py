@@ -233,7 +233,8 @@ def _message_row(draft: _Draft, recipient: Recipient, number: int) -> dict[str, 
     if recipient.digits is None:
         # Told as failed from the start: nobody waits for it to be sent first.
         ended = {"status": Status.REJECTED.value, "status_at": now, "final_at": now, "asked_at": now}
-    return {**message_row(message, draft.smsbat, State.PLANNED if recipient.digits else State.REFUSED), **ended}
+    state = State.PLANNED if recipient.digits else State.REFUSED
+    return {**message_row(message, draft.smsbat, state.value), **ended}
 
 
 def _known(row: Row[Any]) -> dict[str, Any]:

@@ -257,11 +257,11 @@ class MessageStore:
 
 
 def _planned(follow_ups: Sequence[Message], smsbat: str) -> list[dict[str, Any]]:
-    return [message_row(message, smsbat, State.PLANNED) for message in follow_ups]
+    return [message_row(message, smsbat, State.PLANNED.value) for message in follow_ups]
 
 
 def message_row(
-    message: Message, smsbat: str, state: State = State.ACCEPTED, node: str | None = None
+    message: Message, smsbat: str, state: str = State.ACCEPTED.value, node: str | None = None
 ) -> dict[str, Any]:
     """A row of the table of messages."""
     return {
@@ -278,7 +278,7 @@ def message_row(
         "reference": message.reference,
         "report": message.report,
         "content": written(message.content),
-        "state": str(state),
+        "state": state,
         "accepted_at": message.accepted_at,
         "due_at": message.due_at,
         "expires_at": message.expires_at,

@@ -66,6 +66,7 @@ _TAKE = (
 _FAILURES = {State.REFUSED: Status.REJECTED, State.EXPIRED: Status.EXPIRED}
 #: The states of what SMSBAT has, or may have.
 WENT_OUT = frozenset({State.SUBMITTED, State.UNPAIRED})
+_SUBMITTED, _REFUSED = State.SUBMITTED, State.REFUSED
 _STATE_AFTER = {Outcome.ACCEPTED: State.SUBMITTED, Outcome.UNKNOWN: State.UNPAIRED}
 
 
@@ -93,7 +94,7 @@ class Settled(NamedTuple):
         """Whether there is nothing to write but that SMSBAT took it, what it calls it, and when it is asked."""
         if self.receipt is None or self.content is not None:
             return False
-        return self.state is State.SUBMITTED and self.receipt.detail is None
+        return self.state is _SUBMITTED and self.receipt.detail is None
 
     @property
     def for_the_credential(self) -> bool:
@@ -110,9 +111,9 @@ class Settled(NamedTuple):
         cls, message: Message, receipt: Receipt, check_at: int | None = None, watch_until: int | None = None
     ) -> Settled:
         """Settled by what SMSBAT said of it; one that it did not take is never asked about."""
-        state = _STATE_AFTER.get(receipt.outcome, State.REFUSED)
-        check_at = check_at if state is not State.REFUSED else None
-        return cls(message.id, state, receipt, check_at, watch_until, _kept_of(message))
+        state = _STATE_AFTER.get(receipt.outcome, _REFUSED)
+        check_at = check_at if state is not _REFUSED else None
+        return cls._make((message.id, state, receipt, check_at, watch_until, _kept_of(message)))
 
     @classmethod
     def without(cls, message: Message, state: State, last_check: int | None = None) -> Settled:

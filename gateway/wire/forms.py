@@ -34,9 +34,9 @@ class TooManyFields(ValueError):
     """A request holds more fields than any real client sends."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fields:
-    """The parameters of one request: every value by name, in the order sent.
+    """The parameters of one request: every value by name, in the order sent. Nobody changes them.
 
     ``unicode`` is true when the values came as JSON strings, to which a charset parameter does not apply. A file of
     ``files`` stands in ``values`` as its md5. ``nested`` has the arrays and objects of a JSON body.
