@@ -94,7 +94,7 @@ def _held_from_the_first_call(folder: Path, sandbox: Sandbox, monkeypatch: pytes
 
 def test_a_withdrawal_that_can_not_be_written_is_no_refusal_and_no_second_copy(tmp_path: Path) -> None:
     smsbat = free_address()
-    with running_gateway(tmp_path, f"http://{smsbat}", wait=0.3, on_timeout="refuse") as address:
+    with running_gateway(tmp_path, f"http://{smsbat}", wait=1.0, on_timeout="refuse") as address:
         answers: list[int] = []
         client = threading.Thread(target=lambda: answers.append(send(address, "380500000305").code))
         client.start()

@@ -33,7 +33,7 @@ def test_nobody_is_behind_the_connection(tmp_path: Path) -> None:
     """It may be out: the client is not refused, and the message goes out when SMSBAT is there again, once."""
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         smsbat = "{}:{}".format(*deaf.getsockname())
-        with running_gateway(tmp_path, f"http://{smsbat}", {"timeout": 0.3}, wait=0.1, on_timeout="refuse") as address:
+        with running_gateway(tmp_path, f"http://{smsbat}", {"timeout": 0.3}, wait=1.0, on_timeout="refuse") as address:
             assert send(address, "380500000403").code == 0
             connection, _ = deaf.accept()
             connection.close()

@@ -83,7 +83,7 @@ def test_a_message_that_spoils_calls_ends_up_alone(setup: Setup) -> None:
 
 @pytest.fixture
 def slow_sandbox(tmp_path: Path) -> Iterator[tuple[Path, Any]]:
-    with running_sandbox(latency=0.4) as sandbox:
+    with running_sandbox(latency=1.2) as sandbox:
         yield tmp_path, sandbox
 
 
@@ -98,7 +98,7 @@ def test_a_message_that_may_be_out_is_accepted_even_by_an_account_that_wants_ref
     slow_sandbox: tuple[Path, Any],
 ) -> None:
     folder, sandbox = slow_sandbox
-    with running_gateway(folder, sandbox.url, wait=0.05, on_timeout="refuse") as address:
+    with running_gateway(folder, sandbox.url, wait=0.8, on_timeout="refuse") as address:
         assert send(address, "380500000202").text == OK
         eventually(lambda: stored(folder, "380500000202")[0] == "submitted")
 
@@ -115,7 +115,7 @@ def test_a_message_that_did_not_go_out_is_withdrawn_and_never_sent(tmp_path: Pat
 
 def test_too_many_calls_is_answered_as_such_by_an_account_that_wants_refusals(tmp_path: Path) -> None:
     with running_sandbox(fault=Fault.TOO_MANY) as sandbox:
-        with running_gateway(tmp_path, sandbox.url, wait=0.3, on_timeout="refuse") as address:
+        with running_gateway(tmp_path, sandbox.url, wait=1.0, on_timeout="refuse") as address:
             assert send(address, "380500000205").text == answer_text(-6, "BANDWIDTH LIMIT EXCEEDED")
 
 

@@ -110,6 +110,24 @@ class EndpointPlan:
         return Outline(defaults, reader(to_read), self.message and self.message.knowing(defaults))
 
 
+class Route(NamedTuple):
+    """What a request line may mean: endpoints in the order of the file, and which of the bases its path has.
+
+    ``guard_names`` are all that their guards ask for; a request that sends none of those means ``otherwise``.
+    """
+
+    base: str | None
+    candidates: Sequence[EndpointPlan]
+    guard_names: frozenset[bytes]
+    otherwise: EndpointPlan | None
+
+    def meant(self, fields: Fields) -> EndpointPlan | None:
+        """The first candidate whose guard holds."""
+        if self.guard_names.isdisjoint(fields.values):
+            return self.otherwise
+        return next((plan for plan in self.candidates if plan.is_meant(fields)), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a dialect answers; a blank ``host`` stands for any."""
@@ -153,7 +171,7 @@ class DialectPlan:
     #: Names that trees refer to, by the endpoint's place in the file, ``None`` for the dialect itself.
     used: frozenset[tuple[int | None, str]]
     #: What request lines were found to mean: clients ask for the same few again and again.
-    routes: Remembered[list[EndpointPlan]] = field(default_factory=Remembered, compare=False)
+    routes: Remembered[Route] = field(default_factory=Remembered, compare=False)
 
     @property
     def takes_uploads(self) -> bool:
@@ -179,7 +197,7 @@ class DialectPlan:
                 return name, path[len(base) :]
         return None, path
 
-    def route(self, method: str, path: str, host: str) -> list[EndpointPlan]:
+    def route(self, method: str, path: str, host: str) -> Route:
         """The endpoints that a request line may mean. Raises ``Refusal`` for an unknown path or method."""
         known = self.routes.get((method, path, host))
         if known is not None:
@@ -191,14 +209,9 @@ class DialectPlan:
         fitting = [plan for plan in here if not plan.methods or method in plan.methods]
         if not fitting:
             raise Refusal("method")
-        return self.routes.keep((method, path, host), fitting)
-
-    def select(self, candidates: Sequence[EndpointPlan], fields: Fields) -> EndpointPlan:
-        """The first candidate whose guard holds. Raises ``Refusal`` when none does."""
-        for plan in candidates:
-            if plan.is_meant(fields):
-                return plan
-        raise Refusal("path")
+        guard_names = frozenset[bytes]().union(*(plan.guard_names for plan in fitting))
+        otherwise = next((plan for plan in fitting if plan.meant_without), None)
+        return self.routes.keep((method, path, host), Route(base, fitting, guard_names, otherwise))
 
     def authenticate(self, fields: Fields, identities: Mapping[bytes, Identity]) -> tuple[Identity, Fields]:
         """Whose request this is, and its fields as they are to be read from here on. Raises ``Refusal``."""

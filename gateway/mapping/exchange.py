@@ -14,7 +14,7 @@ from gateway.mapping.accounts import Identities, Identity
 from gateway.mapping.answers import Answer
 from gateway.mapping.bindings import Draw
 from gateway.mapping.conversions import NO_RECORDS, Means, Records, Upload
-from gateway.mapping.dialect import DialectPlan, EndpointPlan, Outline
+from gateway.mapping.dialect import DialectPlan, EndpointPlan, Outline, Route
 from gateway.wire.forms import Fields, TooManyFields, read_fields
 from gateway.wire.multipart import FilePlan, TooLarge
 from gateway.wire.raw_http import Request
@@ -33,7 +33,7 @@ class Exchange:
 
     dialect: DialectPlan
     base: str | None = None
-    candidates: Sequence[EndpointPlan] = ()
+    line: Route | None = None
     endpoint: EndpointPlan | None = None
     #: As they came, which is what was signed, and as they are to be read.
     received: Fields | None = None
@@ -57,13 +57,20 @@ class Exchange:
 
     def route(self, method: str, path: str, host: str) -> None:
         """Find the endpoints that a request line may mean. Raises ``Refusal``."""
-        self.base = self.dialect.base_of(path)[0]
-        self.candidates = self.dialect.route(method, path, host)
+        try:
+            self.line = self.dialect.route(method, path, host)
+        except Refusal:
+            self.base = self.dialect.base_of(path)[0]
+            raise
+        self.base = self.line.base
 
     def identify(self, fields: Fields, identities: Identities) -> None:
         """Find what is asked for and who asks. Raises ``Refusal``."""
+        assert self.line is not None
         self.received = self.fields = fields
-        self.endpoint = self.dialect.select(self.candidates, fields)
+        self.endpoint = self.line.meant(fields)
+        if self.endpoint is None:
+            raise Refusal("path")
         if self.endpoint.refuse:
             raise Refusal("unsupported", self.endpoint.refuse)
         self.identity, self.fields = self.dialect.authenticate(fields, identities[self.dialect.name])
