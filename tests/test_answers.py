@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta, timezone
 from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from gateway.mapping.answers import Answers, compile_answers
 from gateway.mapping.schema.endpoint import Answer
@@ -52,3 +56,26 @@ def test_what_is_told_of_each_message_may_tell_of_the_request_too() -> None:
     assert body(both, {"messages": messages, "base": "v1"}) == b'{"ids": [{"of": "v1", "number": 1}, {"of": "v1"}]}'
     keyed = answers({"json": {"$each": "$messages", "$key": "$message.id", "$value": {"$first": ["$base", "$null"]}}})
     assert body(keyed, {"messages": messages}) == b'{"a": null, "b": null}'
+
+
+#: Whatever an author may write that is no reference.
+WORDS = st.text().filter(lambda word: "$" not in word)
+
+
+@given(WORDS, WORDS, WORDS)
+@example("it's", '"""', "\\")
+@example("{scope}", "\n\x00", "'); import os; ('")
+def test_no_word_of_a_file_is_taken_for_code(key: str, word: str, text: str) -> None:
+    tree = {
+        key: {word: text},
+        "text": text + "$base " + word,
+        "chosen": {"$case": "$base", "is": {word: text}, "else": key},
+        "replaced": {"$replace": "$base", "what": word or " ", "by": text},
+        "guarded": {"$when": {"base": [word]}, "is": word},
+    }
+    built = json.loads(body(answers({"json": {"tree": tree}}), {"base": word}))["tree"]
+    assert built["chosen"] == text
+    assert built["text"] == f"{text}{word} {word}"
+    assert built["replaced"] == word.replace(word or " ", text)
+    assert built["guarded"] == {"is": word}
+    assert key in ("text", "chosen", "replaced", "guarded") or built[key] == {word: text}

@@ -15,7 +15,8 @@ def pace(**settings: float) -> Pace:
 
 def test_an_idle_gateway_sends_what_there_is_at_once() -> None:
     idle = pace()
-    assert (idle.delay(waiting=1, now=7.0), idle.share(waiting=1)) == (0, 1)
+    assert idle.delay(waiting=1, now=7.0) == 0
+    assert idle.share(waiting=1) >= 1
     assert idle.share(waiting=300) == 300
 
 
@@ -92,10 +93,12 @@ def test_a_call_that_takes_long_leaves_room_for_more_calls() -> None:
     assert busy.share(waiting=300) == 300, "nothing is in flight"
     for _ in range(4):
         busy.called(60, now=7.0)
-    assert busy.share(waiting=60) == 38, "eight calls, not five"
-    for _ in range(4):
+    assert busy.share(waiting=60) == 30, "ten calls, 5 ms apart, are 50 ms"
+    for _ in range(8):
         busy.called(10, now=7.0)
-    assert busy.share(waiting=20) == 30, "ten calls, 5 ms apart, are 50 ms"
+    assert busy.share(waiting=205) == 41, "there are more of them already"
+    busy.ended(240, 0.052)
+    assert busy.share(waiting=1) == 8, "so few are not spread"
 
 
 def test_what_is_left_of_the_room_is_not_filled_with_small_calls() -> None:

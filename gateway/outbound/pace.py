@@ -16,7 +16,12 @@ from gateway.outbound.judgement import Judgement
 
 #: Seconds between the beginnings of calls that are in flight together: what a call costs by itself is more than what
 #: dozens of messages add to it, and this is short beside the time that a call takes.
-SPACING = 0.005
+SPACING = 0.003
+#: Seconds between them when messages are spread over calls evenly. Longer than they are really apart: what comes in a
+#: burst need not wait long for its last call then.
+_APART = 0.005
+#: As many messages as it is not worth to spread.
+_FEW = 8
 #: Of so many calls the usual time is made.
 _REMEMBERED = 8
 #: With fewer calls a second than this, a message does not wait for a later call than the next one.
@@ -74,17 +79,18 @@ class Pace:
         most = min(self._settings.messages_per_call, _MOST_OPEN - self._messages)
         if self._calls + 1 >= self._budget.in_flight or self._budget.rate < _MANY_CALLS:
             return most
-        return min(most, math.ceil((waiting + self._messages) / self._spread))
+        return min(most, max(_FEW, math.ceil((waiting + self._messages) / self._spread)))
 
     @property
     def _spread(self) -> int:
-        """Over how many calls messages are to be spread: one more, or up to twice as many where time has room for them.
+        """Over how many calls messages are to be spread: one more, or as many as there is time for.
 
         Else a few large bursts would stay a few: the same share for all of them is what they have already.
         """
-        spacing = max(SPACING, 1 / self._budget.rate)
-        room = min(self._budget.in_flight, int(self._usual / spacing))
-        return max(self._calls + 1, min(2 * self._calls, room))
+        if not self._calls:
+            return 1
+        apart = max(_APART, 1 / self._budget.rate)
+        return max(self._calls + 1, min(self._budget.in_flight, int(self._usual / apart)))
 
     def called(self, messages: int, now: float) -> bool:
         """A call goes out; true when it probes whether SMSBAT is there again."""
