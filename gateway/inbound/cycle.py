@@ -32,7 +32,8 @@ class Cycle(RequestResponseCycle):
         self.scope, self.transport, self.flow = protocol.scope, protocol.transport, protocol.flow
         self.logger, self.access_logger, self.access_log = protocol.logger, protocol.access_logger, False
         self.default_headers, self.on_response = protocol.server_state.default_headers, protocol.on_response_complete
-        self.message_event, self.disconnected, self.keep_alive = asyncio.Event(), False, keep_alive
+        self.disconnected, self.keep_alive = False, keep_alive
+        self._event: asyncio.Event | None = None
         self.waiting_for_100_continue = protocol.expect_100_continue
         self.body, self.more_body = bytearray(), True
         self.response_started = self.response_complete = False
@@ -46,6 +47,13 @@ class Cycle(RequestResponseCycle):
         #: Head, but for its end, and body of an answer that is about to leave.
         self._answer: tuple[bytes, bytes] | None = None
         self._arrived: bytes | None = None
+
+    @property
+    def message_event(self) -> asyncio.Event:  # type: ignore[override]
+        """What who waits for the body is woken by; most bodies come with their heads, and nobody waits."""
+        if self._event is None:
+            self._event = asyncio.Event()
+        return self._event
 
     @property
     def is_leaving(self) -> bool:
@@ -118,7 +126,8 @@ class Cycle(RequestResponseCycle):
         self.transport.write(head + (b"\r\n" if self.keep_alive else b"Connection: close\r\n\r\n") + body)
         reach(Point.ANSWERED)
         self.response_complete = True
-        self.message_event.set()
+        if self._event is not None:
+            self._event.set()
         if not self.keep_alive:
             self.transport.close()
         self.on_response()

@@ -21,7 +21,7 @@ from urllib.parse import unquote
 
 import structlog
 from httptools import HttpParserError, HttpParserUpgrade
-from uvicorn._types import ASGI3Application, HTTPScope
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.inbound.body import HEAD_AT
@@ -123,9 +123,10 @@ class _LegacyProtocol(HttpToolsProtocol):
         self._silent_until = math.inf
         self._request_head = head
         self.expect_100_continue = False
-        self.scope = scope = cast("HTTPScope", dict(known.scope))
-        scope["client"], scope["server"], scope["scheme"] = self.client, self.server, cast("str", self.scheme)
-        scope["state"], scope[HEAD_AT] = self.app_state.copy(), time.perf_counter()  # type: ignore[literal-required]
+        scope: Any = dict(known.scope)
+        scope["client"], scope["server"], scope["scheme"] = self.client, self.server, self.scheme
+        scope["state"], scope[HEAD_AT] = self.app_state.copy(), time.perf_counter()
+        self.scope = scope
         self.cycle = Cycle(self, self.leaving, known.keep_alive)
         self.cycle.arrived(body)
         self._start_asgi_task(self.cycle, self.app)

@@ -18,7 +18,7 @@ from gateway.outbound.releaser import Releaser
 from gateway.outbound.reports import Reports
 from gateway.outbound.sender import Sender
 from gateway.points import Point, reach
-from gateway.store.admission import Terms
+from gateway.store.admission import NO_TERMS, Terms
 from gateway.store.messages import MessageStore
 from gateway.store.numbers import Numbers
 
@@ -127,8 +127,11 @@ class SendOperation:
     ) -> Answer:
         """The answer; success although some messages were refused owes a report of each of those."""
         answer = exchange.settle(receipts, results)
+        # Of a single one, the answer tells.
+        if exchange.refusal is not None or len(messages) == 1:
+            return answer
         refused = [message for message, receipt in zip(messages, receipts, strict=True) if receipt.refused]
-        if refused and exchange.refusal is None:
+        if refused:
             now = now_ms()
             told = [Report(Status.REJECTED, now, id=message.id) for message in refused]
             await self._reports.report_surely(told, account.smsbat)
@@ -159,7 +162,10 @@ class SendOperation:
 
 def _terms(exchange: Exchange, account: Account) -> Terms:
     """What the messages of a request are admitted under."""
-    return Terms(account.rate, account.repeats, exchange.pictures)
+    pictures = exchange.pictures
+    if pictures or account.rate is not None or account.repeats is not None:
+        return Terms(account.rate, account.repeats, pictures)
+    return NO_TERMS
 
 
 def _is_held(messages: Sequence[Message]) -> bool:

@@ -84,12 +84,12 @@ _INTEGER = re.compile(rb"[0-9]{1,18}")
 
 
 def _choice(_name: str, spec: Parameter) -> Convert:
-    fold = bytes.lower if spec.ignore_case else bytes
+    ignore_case = spec.ignore_case
     words = spec.values if isinstance(spec.values, dict) else {word: word for word in spec.values or ()}
-    table = {fold(word.encode()): value for word, value in words.items()}
+    table = {word.encode().lower() if ignore_case else word.encode(): value for word, value in words.items()}
 
     def convert(raw: bytes, reading: Reading) -> Any:
-        key = fold(raw)
+        key = raw.lower() if ignore_case else raw
         if key not in table:
             raise ValueError
         return table[key]

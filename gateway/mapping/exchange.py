@@ -41,9 +41,9 @@ class Exchange:
     identity: Identity | None = None
     outline: Outline | None = None
     values: dict[str, Any] = field(default_factory=dict)
-    messages: list[Message] = field(default_factory=list)
+    messages: Sequence[Message] = ()
     #: Messages that are sent if those of ``messages`` that they follow are not delivered.
-    follow_ups: list[Message] = field(default_factory=list)
+    follow_ups: Sequence[Message] = ()
     #: What it began that has no message of its own: mailings by their batch names, bulk requests by their ids.
     batches: tuple[str, ...] = ()
     refusal: Refusal | None = None

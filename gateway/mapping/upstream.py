@@ -46,6 +46,7 @@ class UpstreamPlan:
     #: What decides which of the items one is, and which one it is then.
     deciding: About
     choose: Callable[[tuple[Any, ...]], _ItemPlan]
+    read_entry: Callable[[Mapping[str, Any]], Receipt]
     otp_templates: OtpTemplates
     hooks: HookPlan
 
@@ -72,7 +73,7 @@ class UpstreamPlan:
             return None
         readable = [entry if isinstance(entry, dict) else {} for entry in entries]
         paired = _pair(batch, readable, self.file.receipts)
-        return [_UNPAIRED if entry is None else self._receipt(entry) for entry in paired]
+        return [_UNPAIRED if entry is None else self.read_entry(entry) for entry in paired]
 
     def refusal(self, status: int, body: bytes) -> Receipt:
         """What an answer other than a readable success means for every message of its call."""
@@ -94,19 +95,6 @@ class UpstreamPlan:
             problem = f"no item of {self.file.upstream} is for channel {message.channel!r}"
             raise LookupError(problem) from error
 
-    def _receipt(self, entry: dict[str, Any]) -> Receipt:
-        keys = self.file.receipts
-        upstream_id, status = entry.get(keys.message_id), entry.get(keys.status)
-        refused = status is not None and str(status).lower() in keys.refused
-        if upstream_id in (None, "") or refused:
-            return self._refused_entry(entry)
-        return Receipt._make((_ACCEPTED, str(upstream_id)[:100], _parts(entry, keys.parts), None, None))
-
-    def _refused_entry(self, entry: dict[str, Any]) -> Receipt:
-        told = {key: entry[key] for key in _TELLING if key in entry}
-        outcome = _by_words(self.file.errors, told) or Outcome.INVALID
-        return Receipt(outcome, concern=_concern(self.file.errors, told), detail=_detail(told) or "refused")
-
 
 def compile_upstream(content: UpstreamFile, source: Source) -> tuple[UpstreamPlan, list[Problem]]:
     """Compile the upstream file; the plan is for use only when there are no problems."""
@@ -122,7 +110,8 @@ def compile_upstream(content: UpstreamFile, source: Source) -> tuple[UpstreamPla
     templates = compile_templates(content.otp_templates, source, problems)
     hooks = compile_hooks(content.hooks, compiler, ("hooks",))
     names = sorted(deciding & MESSAGE_NAMES)
-    return UpstreamPlan(content, about(Tuple(names)), _choice(items, names), templates, hooks), problems
+    read_entry = _entry_reader(content.receipts, content.errors)
+    return UpstreamPlan(content, about(Tuple(names)), _choice(items, names), read_entry, templates, hooks), problems
 
 
 def _choice(items: Sequence[_ItemPlan], names: Sequence[str]) -> Callable[[tuple[Any, ...]], _ItemPlan]:
@@ -138,6 +127,25 @@ def _choice(items: Sequence[_ItemPlan], names: Sequence[str]) -> Callable[[tuple
     return lru_cache(_MOST_CHOICES)(choose) if OF_FEW_VALUES.issuperset(names) else choose
 
 
+def _entry_reader(keys: Receipts, errors: UpstreamErrors) -> Callable[[Mapping[str, Any]], Receipt]:
+    """Reads the entry of one message. The keys are a model's, and reading one there takes as long as using it."""
+    id_key, status_key, refused, part_keys = keys.message_id, keys.status, frozenset(keys.refused), tuple(keys.parts)
+
+    def read(entry: Mapping[str, Any]) -> Receipt:
+        upstream_id, status = entry.get(id_key), entry.get(status_key)
+        if upstream_id is None or upstream_id == "" or (status is not None and str(status).lower() in refused):
+            return _refused_entry(errors, entry)
+        return Receipt._make((_ACCEPTED, str(upstream_id)[:100], _parts(entry, part_keys), None, None))
+
+    return read
+
+
+def _refused_entry(errors: UpstreamErrors, entry: Mapping[str, Any]) -> Receipt:
+    told = {key: entry[key] for key in _TELLING if key in entry}
+    outcome = _by_words(errors, told) or Outcome.INVALID
+    return Receipt(outcome, concern=_concern(errors, told), detail=_detail(told) or "refused")
+
+
 def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
         document = orjson.loads(body)
@@ -146,7 +154,7 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _parts(entry: dict[str, Any], keys: Sequence[str]) -> int | None:
+def _parts(entry: Mapping[str, Any], keys: Sequence[str]) -> int | None:
     """How many SMS a message takes: the first number there is, if it can be one."""
     for key in keys:
         count = entry.get(key)

@@ -87,8 +87,6 @@ class Pace:
 
         Else a few large bursts would stay a few: the same share for all of them is what they have already.
         """
-        if not self._calls:
-            return 1
         apart = max(_APART, 1 / self._budget.rate)
         return max(self._calls + 1, min(self._budget.in_flight, int(self._usual / apart)))
 

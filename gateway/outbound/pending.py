@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from gateway.core.messages import Message, Outcome, Receipt
 from gateway.mapping.accounts import Account
 
 _NO_VERDICT = Receipt(Outcome.TEMPORARY)
+_ID = attrgetter("id")
 
 
 class Verdicts:
@@ -127,7 +129,7 @@ class Submission:
     ) -> None:
         self.account = account
         self.deadline = deadline
-        self.verdicts = Verdicts([message.id for message in messages], over)
+        self.verdicts = Verdicts(map(_ID, messages), over)
         self.pending = [Pending(message, account, self.verdicts) for message in messages]
         self.waits: set[Verdicts] = set()
 
