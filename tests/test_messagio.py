@@ -78,7 +78,7 @@ def send(plan: Plan, **parameters: Any) -> tuple[Exchange, str]:
 def test_refused_parameter(plan: Plan, parameters: dict[str, Any], code: int, text: str) -> None:
     exchange, answer = send(plan, **parameters)
     assert answer == answer_text(code, text)
-    assert not exchange.messages
+    assert exchange.messages == ()
 
 
 @pytest.mark.parametrize(

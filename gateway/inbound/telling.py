@@ -33,7 +33,7 @@ def log_exchange(exchange: Exchange, answer: Answer) -> None:
     count_request(dialect, endpoint.path if endpoint else "", outcome, exchange.moments)
     for message in exchange.messages if exchange.refusal is None else ():
         count_message(dialect, message.channel)
-    # Bound already: each name that the proxy has not is looked for in vain first, at half the price of the line.
+    # Bound already: the proxy looks for each name in vain first, which takes as long as the line's JSON.
     log.bind().info(
         "request",
         dialect=dialect,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.core.messages import PIN, Content, Message, Otp
@@ -14,17 +14,6 @@ from gateway.mapping.functions import Node
 SHORTEST_TTL = 30
 #: Something of a message of an account, at a moment in milliseconds since the epoch. What it is asked of has its names.
 About = Callable[[Message, Account, int], Any]
-
-
-class Tuple:
-    """Several names' values, in their order."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = names
-
-    def write(self, code: Code) -> str:
-        """All of them."""
-        return f"({''.join(f'{code.known(name)}, ' for name in self._names)})"
 
 
 def about(node: Node) -> About:

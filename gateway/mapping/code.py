@@ -15,10 +15,14 @@ from typing import Any
 _LITERAL = (str, bytes, int, bool, type(None))
 
 
+def _unknown(_code: Code, name: str) -> str:
+    raise LookupError(f"nothing is called {name!r} here")
+
+
 class Code:
     """The body of one function in the making; ``look_up`` is the expression for what a name of the file stands for."""
 
-    def __init__(self, look_up: Callable[[Code, str], str]) -> None:
+    def __init__(self, look_up: Callable[[Code, str], str] = _unknown) -> None:
         self._look_up = look_up
         self._names: list[Mapping[str, str]] = []
         self._lines: list[str] = []

@@ -64,6 +64,9 @@ class Literal:
         return code.constant(self.value)
 
 
+NOTHING = Literal(None)
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """What a name stands for."""
@@ -114,6 +117,17 @@ class Together:
     def write(self, code: Code) -> str:
         """All of them."""
         return f"{{{', '.join(f'{name!r}: {node.write(code)}' for name, node in self.members.items())}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple:
+    """What several names stand for, in their order, also where that is nothing."""
+
+    names: Sequence[str]
+
+    def write(self, code: Code) -> str:
+        """All of them."""
+        return f"({''.join(f'{code.known(name)}, ' for name in self.names)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,51 +239,13 @@ class Each:
         """What is written meanwhile is done with each."""
         member, field_of = code.variable(), code.constant(_field_of)
         with code.under(f"for {member} in {code.known(self.name)} or ()"):
-            code.line("pass")
+            code.line("pass")  # should nothing else be done with it
             with code.knowing({key: code.kept(f"{field_of}({member}, {field!r})") for field, key in self.keys}):
                 yield
 
 
 def _field_of(member: Any, field: str) -> Any:
     return member.get(field) if isinstance(member, dict) else getattr(member, field, None)
-
-
-@dataclass(frozen=True, slots=True)
-class Keyed:
-    """Pairs as an object."""
-
-    pairs: Each
-
-    def write(self, code: Code) -> str:
-        """Of several under one key, the last one."""
-        return f"dict({self.pairs.write(code)})"
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A key, as a text, and a value."""
-
-    key: Node
-    value: Node
-
-    def write(self, code: Code) -> str:
-        """Both, whatever they are."""
-        return f"(str({self.key.write(code)}), {self.value.write(code)})"
-
-
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """A text with another in place of a part of it."""
-
-    subject: Node
-    what: str
-    by: Node
-
-    def write(self, code: Code) -> str:
-        """Nothing, without a text."""
-        text = code.kept(self.subject.write(code))
-        by = code.kept(self.by.write(code))
-        return f"(None if {text} is None else str({text}).replace({self.what!r}, str({by})))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +260,16 @@ class Made:
         """A call."""
         arguments = [node.write(code) for node in (self.subject, *self.others)]
         return f"{code.constant(self.function)}({', '.join(arguments)})"
+
+
+def pair(key: Any, value: Any) -> tuple[str, Any]:
+    """A key, as a text, and a value, whatever it is."""
+    return str(key), value
+
+
+def replaced(text: Any, what: str, by: Any) -> str | None:
+    """A text with another in place of a part of it."""
+    return None if text is None else str(text).replace(what, str(by))
 
 
 def moment(at: int | None, form: str, zone: tzinfo | None) -> Any:

@@ -71,7 +71,8 @@ class ParameterCheck:
 
     def write(self, code: Code) -> None:
         """The lines of a reader that do it."""
-        me, sent, value = code.constant(self), self._write_sent(code), code.variable()
+        me, value = code.constant(self), code.variable()
+        sent = self._write_sent(code, me)
         applies = "" if self.applies is None else f" and {code.constant(self.applies)}(values, fields)"
         with code.under(f"if {sent}{applies}"):
             with code.under("try"):
@@ -83,14 +84,14 @@ class ParameterCheck:
         code.line(f"values[{self.name!r}] = {value}")
         self._write_what_follows(code, me, value)
 
-    def _write_sent(self, code: Code) -> str:
+    def _write_sent(self, code: Code, me: str) -> str:
         """A variable that holds what the request has under its name."""
         if self.sent is not Fields.last:
             return code.kept(f"{code.constant(self.sent)}(fields, {self.raw!r})")
         sent = code.kept(f"sent.get({self.raw!r})")
         if not self.spec.ignored:
             with code.under(f"if nested and {code.constant(self.would_lose)}(reading)"):
-                code.line(f"raise {code.constant(self)}.fault")
+                code.line(f"raise {me}.fault")
         return code.kept(f"({sent}[-1] or fields.last({self.raw!r})) if {sent} else None")
 
     def _write_what_follows(self, code: Code, me: str, value: str) -> None:
@@ -143,7 +144,7 @@ class ParameterCheck:
 
 def reader(checks: Iterable[ParameterCheck]) -> Put:
     """Puts the values of several parameters, one behind the other."""
-    code = Code(lambda _, name: f"values.get({name!r})")
+    code = Code()
     code.line("fields, values = reading.fields, reading.values")
     code.line("sent, nested = fields.values, fields.nested")
     for check in checks:

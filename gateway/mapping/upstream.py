@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 
 from gateway.core.messages import Concern, Message, Outcome, Receipt, only_digits
-from gateway.mapping.about_messages import MESSAGE_NAMES, OF_FEW_VALUES, About, Tuple, about
+from gateway.mapping.about_messages import MESSAGE_NAMES, OF_FEW_VALUES, About, about
 from gateway.mapping.accounts import Account
+from gateway.mapping.functions import Tuple
 from gateway.mapping.hooks import HookPlan, compile_hooks
 from gateway.mapping.otp import OtpTemplates, compile_templates
 from gateway.mapping.schema.upstream import Receipts, UpstreamErrors, UpstreamFile

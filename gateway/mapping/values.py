@@ -24,20 +24,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.mapping.functions import (
+    NOTHING,
     Case,
     Each,
     Evaluate,
     First,
     Guarded,
-    Keyed,
     Listed,
     Literal,
     Made,
     Mapped,
     Node,
-    Pair,
     Reference,
-    Replaced,
     Scope,
     Template,
     Test,
@@ -45,6 +43,8 @@ from gateway.mapping.functions import (
     as_text,
     evaluator,
     moment,
+    pair,
+    replaced,
     when_asked,
 )
 from gateway.mapping.operations import COLLECTIONS
@@ -61,7 +61,6 @@ class Null:
 NULL = Null()
 _REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)")
 _PRESENCE = {"$present": True, "$absent": False}
-_NOTHING = Literal(None)
 #: By name, the keys that go with it, those that may be missing in brackets.
 _WITH = {
     "$first": (),
@@ -186,7 +185,7 @@ class Compiler:
         if name == "$when":
             return self._when(tree, where, known, path)
         if not self._is_well_formed(name, tree, where):
-            return _NOTHING
+            return NOTHING
         if name == "$first":
             return First([self._tree(each, (*where, name, i), known, path) for i, each in enumerate(tree[name])])
         return self._of_one(name, tree, where, known, path)
@@ -201,7 +200,7 @@ class Compiler:
             table = {str(key): self._tree(each, (*where, "is", key), known, path) for key, each in tree["is"].items()}
             return Case(inner(name), table, inner("else"))
         if name == "$replace":
-            return Replaced(inner(name), tree["what"], inner("by"))
+            return Made(replaced, inner(name), (Literal(tree["what"]), inner("by")))
         if name == "$time":
             self.used.add("zone")
             return Made(moment, inner(name), (Literal(tree["as"]), Reference("zone")))
@@ -237,13 +236,13 @@ class Compiler:
         name = str(tree["$each"]).removeprefix("$")
         if name not in self._collections:
             self.complain((*where, "$each"), f"'$each' goes over a collection{did_you_mean(name, self._collections)}")
-            return _NOTHING
+            return NOTHING
         self.known_name(name, (*where, "$each"), known)
         element, fields = self._collections[name]
         inner = known | {f"{element}.{field}" for field in fields}
         make, uses = self._noting(lambda: self._each_body(tree, where, inner, path))
         members = Each(name, [(field, f"{element}.{field}") for field in fields if f"{element}.{field}" in uses], make)
-        return Keyed(members) if "$key" in tree else members
+        return Made(dict, members) if "$key" in tree else members
 
     def _each_body(self, tree: dict[str, Any], where: Where, known: frozenset[str], path: Where) -> Node:
         """What is made of each: a mapping, a value, or a key and a value."""
@@ -257,7 +256,7 @@ class Compiler:
         value = self._tree(tree.get("$value"), (*where, "$value"), known, path)
         if "$key" not in tree:
             return value
-        return Pair(self._tree(tree["$key"], (*where, "$key"), known, path), value)
+        return Made(pair, self._tree(tree["$key"], (*where, "$key"), known, path), (value,))
 
     def guard(self, tree: Mapping[str, Any] | None, where: Where, known: Iterable[str]) -> Holds:
         """Compile a guard over checked values; presence is looked up in the raw fields too."""

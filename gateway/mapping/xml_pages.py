@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from gateway.mapping.code import Code
-from gateway.mapping.functions import Each, Literal, Mapped, Node, Scope, evaluator, in_scope, when_asked
+from gateway.mapping.functions import NOTHING, Each, Literal, Mapped, Node, Scope, evaluator, in_scope, when_asked
 from gateway.wire.xml import STEP, attribute, element, nested, text_of, unparse
 
 
@@ -82,9 +82,9 @@ class _Page:
         if any(_is_always_there(node) for _, node in inside):
             self._nested(name, attributes, inside, indent)
         elif inside:
-            self._perhaps_nested(name, attributes, inside, members.get("#text", _NOTHING), indent)
+            self._perhaps_nested(name, attributes, inside, members.get("#text", NOTHING), indent)
         else:
-            self._leaf(name, attributes, members.get("#text", _NOTHING), indent)
+            self._leaf(name, attributes, members.get("#text", NOTHING), indent)
 
     def _attributes(self, members: list[tuple[str, Node]]) -> str:
         """A variable that holds them as they are written."""
@@ -122,9 +122,6 @@ class _Page:
         with self._if(f"{value} is not None or {attributes}"):
             shown = f"('' if {value} is None else {written}({value}))"
             self._put(f"{f'{indent}<{name}'!r} + {attributes} + '>' + {shown} + {f'</{name}>' + chr(10)!r}")
-
-
-_NOTHING = Literal(None)
 
 
 def _is_always_there(node: Node) -> bool:
