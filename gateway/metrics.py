@@ -102,22 +102,21 @@ _REQUEST_TALLY, _STAGE_TALLY = Tally(REQUEST_SECONDS, _QUICK), Tally(STAGE_SECON
 _CALL_TALLY, _CALL_MESSAGES_TALLY = Tally(CALL_SECONDS, _QUICK), Tally(CALL_MESSAGES, _COUNTS)
 _COMMIT_TALLY, _COMMIT_WRITES_TALLY = Tally(COMMITS, _QUICK), Tally(COMMIT_WRITES, _COUNTS)
 _TALLIES = (_REQUEST_TALLY, _STAGE_TALLY, _CALL_TALLY, _CALL_MESSAGES_TALLY, _COMMIT_TALLY, _COMMIT_WRITES_TALLY)
-_requests: Counts[tuple[str, str, str]] = Counts()
-_moments: defaultdict[str, list[Sequence[float]]] = defaultdict(list)
+#: What requests were answered, one by one: to count them here takes longer than to answer some of them.
+_answered: list[tuple[str, str, str, Sequence[float]]] = []
 _messages: Counts[tuple[str, str]] = Counts()
 _calls: Counts[tuple[str, str]] = Counts()
-_COUNTED: tuple[tuple[Counter, Counts[Any]], ...] = ((REQUESTS, _requests), (MESSAGES, _messages), (CALLS, _calls))
+_COUNTED: tuple[tuple[Counter, Counts[Any]], ...] = ((MESSAGES, _messages), (CALLS, _calls))
 
 
 def count_request(dialect: str, endpoint: str, outcome: str, moments: Sequence[float]) -> None:
     """A request was answered; ``moments`` are when its head was whole, and when each stage was over, in seconds."""
-    _requests[dialect, endpoint, outcome] += 1
-    _moments[dialect].append(moments)
+    _answered.append((dialect, endpoint, outcome, moments))
 
 
-def count_message(dialect: str, channel: str) -> None:
-    """A message was accepted."""
-    _messages[dialect, channel] += 1
+def count_messages(dialect: str, channel: str, count: int) -> None:
+    """Messages were accepted."""
+    _messages[dialect, channel] += count
 
 
 def count_call(smsbat: str, outcome: str, messages: int, seconds: float) -> None:
@@ -139,11 +138,19 @@ def tell_tallies() -> None:
         for labels, count in gathered.items():
             counter.labels(*labels).inc(count)
         gathered.clear()
-    for dialect, answered in _moments.items():
-        _observe_requests(dialect, answered)
-    _moments.clear()
+    _tell_answered(_answered)
+    _answered.clear()
     for tally in _TALLIES:
         tally.tell()
+
+
+def _tell_answered(answered: Collection[tuple[str, str, str, Sequence[float]]]) -> None:
+    by_labels: defaultdict[tuple[str, str, str], list[Sequence[float]]] = defaultdict(list)
+    for dialect, endpoint, outcome, moments in answered:
+        by_labels[dialect, endpoint, outcome].append(moments)
+    for labels, all_moments in by_labels.items():
+        REQUESTS.labels(*labels).inc(len(all_moments))
+        _observe_requests(labels[0], all_moments)
 
 
 def _observe_requests(dialect: str, answered: Collection[Sequence[float]]) -> None:

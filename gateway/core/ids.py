@@ -4,42 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-_RANDOM_BITS = 74
 #: Random bytes of one id, and of as many ids as are drawn at once: asking the system for few costs as much as for many.
-_BYTES, _DRAWN = 10, 256
+_BYTES, _DRAWN = 6, 256
+#: The variant of RFC 9562, and in the 14 bits behind it how many ids there were in their millisecond.
+_VARIANT, _LAST = 0x8000, 0xBFFF
 
 
 class MessageIds:
     """Version 7 UUIDs (RFC 9562) in lower case, each greater than the one before, also within one millisecond.
 
+    Those of a millisecond are counted from a random number on, and have 48 random bits of their own behind that.
     ``entropy`` gives so many random bytes.
     """
 
     def __init__(self, entropy: Callable[[int], bytes]) -> None:
         self._entropy = entropy
-        #: 80 random bits each, used once.
-        self._left: list[int] = []
-        self._last = 0
-        #: The time of the last one, and how that is written.
-        self._time, self._written = -1, ""
+        #: The random digits that ids end with, each used once.
+        self._tails: list[str] = []
+        self._time, self._head, self._count = -1, "", _LAST
 
     def new(self, now_ms: int) -> str:
         """The next id, at so many milliseconds since the epoch."""
-        random = self._left.pop() if self._left else self._draw()
-        fresh = now_ms << _RANDOM_BITS | random >> 6
-        # In the same millisecond, or after the clock was set back: a random step from the last one.
-        self._last = last = fresh if fresh > self._last else self._last + 1 + (random & 0xFFFF_FFFF)
-        time = last >> _RANDOM_BITS
-        if time != self._time:
-            self._time, self._written = time, first_id_at(time)
-        # The version and the variant go between the time, 12 bits and 62 bits.
-        first, second, third = last >> 62 & 0xFFF, last >> 48 & 0x3FFF, last & 0xFFFF_FFFF_FFFF
-        return "%s-7%03x-%04x-%012x" % (self._written, first, 0x8000 | second, third)  # noqa: UP031 the quickest
+        # A clock that was set back is waited for, and what a millisecond has no room for is of the next one.
+        if now_ms > self._time or self._count == _LAST:
+            self._begin(max(now_ms, self._time + 1))
+        self._count += 1
+        return f"{self._head}{self._count:04x}-{self._tails.pop() if self._tails else self._draw()}"
 
-    def _draw(self) -> int:
-        drawn = self._entropy(_BYTES * _DRAWN)
-        self._left = [int.from_bytes(drawn[i : i + _BYTES], "big") for i in range(0, len(drawn), _BYTES)]
-        return self._left.pop()
+    def _begin(self, time: int) -> None:
+        """Another millisecond. The count begins in the lower half, so that there is always room for thousands."""
+        random = int(self._draw(), 16)
+        self._time, self._head = time, f"{first_id_at(time)}-7{random >> 16 & 0xFFF:03x}-"
+        self._count = _VARIANT | random & 0x1FFF
+
+    def _draw(self) -> str:
+        if not self._tails:
+            drawn = self._entropy(_BYTES * _DRAWN).hex()
+            digits = 2 * _BYTES
+            self._tails = [drawn[i : i + digits] for i in range(0, len(drawn) - digits + 1, digits)]
+        return self._tails.pop()
 
 
 def first_id_at(now_ms: int) -> str:

@@ -159,12 +159,17 @@ ACCEPTED = Receipt(Outcome.ACCEPTED)
 
 #: What people write into numbers; a line's end is what PHP's ``file`` leaves behind each.
 _PUNCTUATION = re.compile(r"[\s+\-.()\[\]{}]")
-_PHONE = re.compile(r"[0-9]{7,15}")
-_WHOLE_FLOAT = re.compile(r"[0-9]{7,15}\.0")
+#: Digits of an international number.
+_SHORTEST, _LONGEST = 7, 15
+_PHONE = re.compile(rf"[0-9]{{{_SHORTEST},{_LONGEST}}}")
+_WHOLE_FLOAT = re.compile(rf"{_PHONE.pattern}\.0")
 
 
 def phone_digits(written: str) -> str | None:
     """The digits of an international number however it is written; ``None`` for what is none (wire: smsby.md, 2)."""
+    if written.isascii() and written.isdigit() and not written.startswith("00"):
+        # As nearly all are written.
+        return written if _SHORTEST <= len(written) <= _LONGEST else None
     if _WHOLE_FLOAT.fullmatch(written):
         # A number that some program keeps as a floating one, as tables of numbers with gaps do.
         written = written[:-2]

@@ -10,7 +10,7 @@ from gateway.inbound.turns import Together
 from gateway.logs import IDS_TOLD
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
-from gateway.metrics import count_message, count_request, parameter_without_effect
+from gateway.metrics import count_messages, count_request, parameter_without_effect
 from gateway.tracing import Observer
 
 log = structlog.get_logger("gateway.inbound")
@@ -27,33 +27,35 @@ def told_together(observer: Observer) -> Observer:
 
 def log_exchange(exchange: Exchange, answer: Answer) -> None:
     """One line a request: whose, how many messages, what it was answered; no text, no phone, no secret."""
-    endpoint, dialect = exchange.endpoint, exchange.dialect.name
+    path = exchange.endpoint.path if exchange.endpoint else None
+    dialect, refusal, messages = exchange.dialect.name, exchange.refusal, exchange.messages
     ignored, unknown = _without_effect(exchange)
-    outcome = exchange.refusal.kind if exchange.refusal else "accepted"
-    count_request(dialect, endpoint.path if endpoint else "", outcome, exchange.moments)
-    for message in exchange.messages if exchange.refusal is None else ():
-        count_message(dialect, message.channel)
+    count_request(dialect, path or "", refusal.kind if refusal else "accepted", exchange.moments)
+    if messages and refusal is None:
+        # All are of one content.
+        count_messages(dialect, messages[0].channel, len(messages))
     # Bound already: the proxy looks for each name in vain first, which takes as long as the line's JSON.
     log.bind().info(
         "request",
         dialect=dialect,
-        endpoint=endpoint.path if endpoint else None,
+        endpoint=path,
         account=exchange.identity.account.name if exchange.identity else None,
-        messages=len(exchange.messages),
+        messages=len(messages),
         # The same ids stand in the lines of calls to SMSBAT and of callbacks.
-        ids=[message.id for message in exchange.messages[:IDS_TOLD]],
+        ids=[message.id for message in messages[:IDS_TOLD]],
         **_what_follows(exchange),
-        answer=str(exchange.refusal) if exchange.refusal else "accepted",
+        answer=str(refusal) if refusal else "accepted",
         ignored=ignored,
         unknown=unknown,
-        ms=round(exchange.seconds * 1000, 1),
+        # To a tenth; to have it rounded to decimals takes ten times as long.
+        ms=round(exchange.seconds * 10_000) / 10,
     )
 
 
 def _without_effect(exchange: Exchange) -> tuple[list[str], list[str]]:
     """The parameters that were sent and are ignored, and those that nobody knows; counted."""
-    endpoint, fields = exchange.endpoint, exchange.fields
-    if endpoint is None or fields is None or endpoint.of_effect.issuperset(fields.values):
+    endpoint, fields, outline = exchange.endpoint, exchange.fields, exchange.outline
+    if endpoint is None or fields is None or (outline is not None and outline.is_all_of_effect):
         return [], []
     sent = frozenset(each.partition(b"[")[0] for each in fields.values)
     ignored = _names(sent & endpoint.ignored)

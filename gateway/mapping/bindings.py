@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from operator import itemgetter
 from typing import Any
 
 from gateway.core.mailings import Mailing, Recipient
@@ -12,7 +11,7 @@ from gateway.core.messages import Concern, Content, Message, only_digits, phone_
 from gateway.errors import Refusal
 from gateway.mapping.accounts import Account
 from gateway.mapping.conversions import Named
-from gateway.mapping.functions import Evaluate, Made, Scope, Together, evaluator, when_asked
+from gateway.mapping.functions import NOTHING, Evaluate, Made, Scope, Tuple, evaluator, when_asked
 from gateway.mapping.otp import NotOtp
 from gateway.mapping.parameters import Faulty
 from gateway.mapping.values import Value
@@ -20,8 +19,8 @@ from gateway.mapping.values import Value
 #: In milliseconds.
 MINUTE = 60_000
 VIBER = "viber"
-#: Reads the parts of a content, in their order, but for the template that it may become.
-_CONTENT = itemgetter(*[name for name in Content._fields if name != "otp"])
+#: What else a message is made of, besides its content's parts.
+_PARTS = ("channel", "sender", "recipient", "ttl", "reference", "report", "delay", "due_at", "batch", "otp")
 #: Parts of a mailing's content; the rest of a content has nothing to do with mailings.
 _MAILING_CONTENT = ("text", "image", "button_text", "button_link")
 #: Draws a code from an alphabet, of so many characters.
@@ -71,7 +70,7 @@ class MessagePlan:
     ``otp_names`` does the same for the parts of a one-time password. ``evaluate`` finds all parts at once.
     """
 
-    parts: Together
+    parts: Tuple
     evaluate: Evaluate
     concerns: Mapping[Concern, str]
     otp_names: Mapping[str, str]
@@ -86,7 +85,9 @@ class MessagePlan:
         then: FollowUpPlan | None,
     ) -> MessagePlan:
         """How messages are made of the parts that these are."""
-        parts = Together({name: value.node for name, value in values.items()})
+        # A one-time password is read from the whole content, when there is one.
+        content = [NOTHING if name == "otp" else values[name].node for name in Content._fields]
+        parts = Tuple([*[values[name].node for name in _PARTS], Tuple(content)])
         return cls(parts, when_asked(lambda: evaluator(parts)), concerns, otp_names, then)
 
     def knowing(self, defaults: Scope) -> MessagePlan:
@@ -100,31 +101,28 @@ class MessagePlan:
 
         Raises ``Refusal``.
         """
-        part = self.evaluate(values)
-        content = self._content(part, account)
-        due_at = max(now + (part["delay"] or 0) * MINUTE, part["due_at"] or 0)
-        recipients = part["recipient"] if isinstance(part["recipient"], list) else [part["recipient"]]
-        # The first one's id is the submission's too.
-        ids = [new_id() for _ in recipients]
-        channel, sender, ttl, reference = part["channel"], part["sender"], part["ttl"], part["reference"]
-        report, batch, name = bool(part["report"]), part["batch"], account.name
-        rest = (content, ttl, reference, report, now, due_at, None, batch, None)
-        # In the order of its fields: by their names it takes twice as long.
-        messages = [
-            Message._make((ids[i], ids[0], i, name, dialect, channel, sender, each, only_digits(each), *rest))
-            for i, each in enumerate(recipients)
-        ]
+        # By their names it takes twice as long; and so it does with the message's fields.
+        channel, sender, recipients, ttl, reference, report, delay, due_at, batch, otp, said = self.evaluate(values)
+        content: Content = Content._make(said)
+        if channel == VIBER:
+            content = self._perhaps_otp(content, sender, otp, account)
+        due_at = max(now + (delay or 0) * MINUTE, due_at or 0)
+        rest = (content, ttl, reference, bool(report), now, due_at, None, batch, None)
+        name, first, messages = account.name, "", []
+        for i, each in enumerate(recipients if isinstance(recipients, list) else (recipients,)):
+            own = new_id()
+            # The first one's id is the submission's too.
+            first = first or own
+            whose = (own, first, i, name, dialect, channel, sender, each, only_digits(each))
+            messages.append(Message._make(whose + rest))
         if self.then is None:
             return messages, []
         following = [self.then.build(values, message, new_id) for message in messages]
         return messages, [each for each in following if each is not None]
 
-    def _content(self, part: Mapping[str, Any], account: Account) -> Content:
-        content = Content._make((*_CONTENT(part), None))
-        if part["channel"] != VIBER:
-            return content
+    def _perhaps_otp(self, content: Content, sender: str, asked: Any, account: Account) -> Content:
         try:
-            return account.otp.apply(content, part["sender"], part["otp"])
+            return account.otp.apply(content, sender, asked)
         except NotOtp as error:
             raise Refusal("parameter", self.otp_names.get(error.part, error.part)) from error
 

@@ -40,12 +40,14 @@ class Outline(NamedTuple):
     """What all requests that send the same names have in common.
 
     ``defaults`` are what stands for parameters that they do not send; ``read`` reads the others, in the file's order.
-    ``message`` is the endpoint's, with what follows from the defaults.
+    ``message`` is the endpoint's, with what follows from the defaults. ``is_all_of_effect``: there is nothing in them
+    that is ignored, or that nobody knows.
     """
 
     defaults: Mapping[str, Any]
     read: Put
     message: MessagePlan | None
+    is_all_of_effect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ class EndpointPlan:
     def _outlined(self, fields: Fields) -> Outline:
         left_out = [each.early_default and each.raw not in fields.values for each in self.parameters]
         key = (bytes(left_out),)
-        return self.made.get(key) or self.made.keep(key, self._without(left_out))
+        made = self.made.get(key) or self.made.keep(key, self._without(left_out))
+        return made._replace(is_all_of_effect=self.of_effect.issuperset(fields.values))
 
     def _without(self, left_out: Sequence[bool]) -> Outline:
         parameters = [*zip(self.parameters, left_out, strict=True)]

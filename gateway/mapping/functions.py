@@ -109,25 +109,14 @@ class Mapped:
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
-    """Several values by their names, also those that are not there."""
-
-    members: Mapping[str, Node]
-
-    def write(self, code: Code) -> str:
-        """All of them."""
-        return f"{{{', '.join(f'{name!r}: {node.write(code)}' for name, node in self.members.items())}}}"
-
-
-@dataclass(frozen=True, slots=True)
 class Tuple:
-    """What several names stand for, in their order, also where that is nothing."""
+    """Several values in their order, also those that are not there."""
 
-    names: Sequence[str]
+    members: Sequence[Node]
 
     def write(self, code: Code) -> str:
         """All of them."""
-        return f"({''.join(f'{code.known(name)}, ' for name in self.names)})"
+        return f"({''.join([f'{node.write(code)}, ' for node in self.members])})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import orjson
 from gateway.core.messages import Concern, Message, Outcome, Receipt, only_digits
 from gateway.mapping.about_messages import MESSAGE_NAMES, OF_FEW_VALUES, About, about
 from gateway.mapping.accounts import Account
-from gateway.mapping.functions import Tuple
+from gateway.mapping.functions import Reference, Tuple
 from gateway.mapping.hooks import HookPlan, compile_hooks
 from gateway.mapping.otp import OtpTemplates, compile_templates
 from gateway.mapping.schema.upstream import Receipts, UpstreamErrors, UpstreamFile
@@ -112,7 +112,7 @@ def compile_upstream(content: UpstreamFile, source: Source) -> tuple[UpstreamPla
     hooks = compile_hooks(content.hooks, compiler, ("hooks",))
     names = sorted(deciding & MESSAGE_NAMES)
     read_entry = _entry_reader(content.receipts, content.errors)
-    return UpstreamPlan(content, about(Tuple(names)), _choice(items, names), read_entry, templates, hooks), problems
+    return UpstreamPlan(content, about(Tuple([Reference(name) for name in names])), _choice(items, names), read_entry, templates, hooks), problems
 
 
 def _choice(items: Sequence[_ItemPlan], names: Sequence[str]) -> Callable[[tuple[Any, ...]], _ItemPlan]:
