@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.inbound.body import HEADERS_AT
 from gateway.inbound.heads import KnownHeads
 from gateway.inbound.protocol import _LegacyProtocol
 from tests.conftest import Setup
@@ -77,15 +78,16 @@ def test_what_is_behind_the_body_is_the_next_request(setup: Setup) -> None:
 )
 def test_heads_that_do_not_come_again_are_not_kept(head: bytes, query: bytes) -> None:
     heads = KnownHeads()
-    heads.learn(head, {"query_string": query}, 0, keep_alive=True)
+    heads.learn(head, {"query_string": query, "headers": []}, 0, keep_alive=True)
     assert heads.find(head) is None
 
 
 def test_nothing_of_a_connection_is_kept() -> None:
     heads, head = KnownHeads(), b"POST / HTTP/1.1\r\nContent-Length: 12\r\n\r\n"
-    scope = {"query_string": b"", "path": "/", "client": ("192.0.2.1", 1), "server": None, "scheme": "https"}
-    heads.learn(head, scope, 12, keep_alive=True)
+    kept = {"query_string": b"", "path": "/", "headers": [(b"content-length", b"12")]}
+    heads.learn(head, {**kept, "client": ("192.0.2.1", 1), "server": None, "scheme": "https"}, 12, keep_alive=True)
     known = heads.find(head)
     assert known is not None
-    assert {name: each for name, each in known.scope.items() if each is not None} == {"query_string": b"", "path": "/"}
+    shared = {**kept, HEADERS_AT: {b"content-length": b"12"}}
+    assert {name: each for name, each in known.scope.items() if each is not None} == shared
     assert (known.length, known.keep_alive) == (12, True)

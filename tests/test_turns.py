@@ -1,36 +1,38 @@
-"""How many requests begin in one turn of the event loop, and what is done together behind it."""
+"""Which requests go on in one turn of the event loop, and what is done together behind it."""
 
 import asyncio
+from contextvars import ContextVar
 
 from gateway.inbound.turns import Together, Turns, abreast
 
 
+async def noted(name: str, notes: list[str]) -> None:
+    notes.append(name)
+
+
 def test_those_that_come_at_once_begin_few_by_few_and_in_their_order() -> None:
-    async def program() -> list[list[int]]:
-        turns = Turns(2)
-        begun: list[int] = []
-        seen: list[list[int]] = []
-        for number in range(5):
-            turns.begin(begun.append, number)
+    async def program() -> list[str]:
+        turns, notes, seen = Turns(2), list[str](), list[str]()
+        for name in "abcde":
+            turns.begin(noted(name, notes))
         for _ in range(4):
-            seen.append([*begun])
+            seen.append("".join(notes))
             await asyncio.sleep(0)
         return seen
 
-    assert asyncio.run(program()) == [[0, 1], [0, 1, 2, 3], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4]]
+    assert asyncio.run(program()) == ["", "ab", "abcd", "abcde"]
 
 
 def test_whoever_comes_later_does_not_overtake_those_who_wait() -> None:
     async def program() -> list[str]:
-        turns = Turns(1)
-        begun: list[str] = []
-        for name in ("first", "second"):
-            turns.begin(begun.append, name)
+        turns, notes = Turns(1), list[str]()
+        turns.begin(noted("first", notes))
+        turns.begin(noted("second", notes))
         await asyncio.sleep(0)
-        turns.begin(begun.append, "third")
+        turns.begin(noted("third", notes))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        return begun
+        return notes
 
     assert asyncio.run(program()) == ["first", "second", "third"]
 
@@ -57,15 +59,66 @@ def test_what_comes_in_a_turn_is_done_behind_it_whatever_is_wrong_with_one_of_th
 
 
 def test_requests_that_come_together_go_through_their_stages_side_by_side() -> None:
+    """Those that waited for the same commit too, behind it."""
+
+    async def request(name: str, committed: asyncio.Future[str], notes: list[str]) -> None:
+        notes.append(f"{name} read")
+        await abreast()
+        notes.append(f"{name} checked")
+        await committed
+        notes.append(f"{name} {committed.result()}")
+        await abreast()
+        notes.append(f"{name} answered")
+
     async def program() -> list[str]:
-        done: list[str] = []
+        turns, committed, notes = Turns(2), asyncio.get_running_loop().create_future(), list[str]()
+        for name in ("first", "second"):
+            turns.begin(request(name, committed, notes))
+        await asyncio.sleep(0)
+        committed.set_result("stored")
+        while len(notes) < 8:
+            await asyncio.sleep(0)
+        return notes
 
-        async def request(name: str) -> None:
-            done.append(f"{name} read")
-            await abreast()
-            done.append(f"{name} checked")
+    stages = ("read", "checked", "stored", "answered")
+    assert asyncio.run(program()) == [f"{name} {stage}" for stage in stages for name in ("first", "second")]
 
-        await asyncio.gather(request("first"), request("second"))
-        return done
 
-    assert asyncio.run(program()) == ["first read", "second read", "first checked", "second checked"]
+def test_what_one_request_fails_with_does_not_concern_the_others() -> None:
+    async def fails(kind: type[BaseException]) -> None:
+        await abreast()
+        raise kind
+
+    async def program() -> list[str]:
+        turns, notes = Turns(8), list[str]()
+        turns.begin(fails(ValueError))
+        turns.begin(fails(asyncio.CancelledError))
+        turns.begin(noted("third", notes))
+        await asyncio.sleep(0)
+        turns.begin(noted("later", notes))
+        await asyncio.sleep(0)
+        return notes
+
+    assert asyncio.run(program()) == ["third", "later"]
+
+
+def test_each_request_has_a_context_of_its_own_which_it_keeps_while_it_waits() -> None:
+    own = ContextVar("own", default="nobody's")
+
+    async def request(name: str, wait: asyncio.Event, notes: list[str]) -> None:
+        own.set(name)
+        await abreast()
+        await wait.wait()
+        notes.append(own.get())
+
+    async def program() -> list[str]:
+        turns, wait, notes = Turns(2), asyncio.Event(), list[str]()
+        for name in ("first", "second"):
+            turns.begin(request(name, wait, notes))
+        await asyncio.sleep(0)
+        wait.set()
+        while len(notes) < 2:
+            await asyncio.sleep(0)
+        return [*notes, own.get()]
+
+    assert asyncio.run(program()) == ["first", "second", "nobody's"]

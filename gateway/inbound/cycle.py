@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
+import logging
+from functools import cache, lru_cache
+from typing import Any
 
 from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -12,12 +14,20 @@ from gateway.inbound.turns import Together
 from gateway.points import Point, reach
 
 _CLOSE = (b"connection", b"close")
+# To name a member of an enumeration takes Python 3.11 as long as a call.
+_ANSWERED = Point.ANSWERED
 
 
 @cache
 def spelt(name: bytes) -> bytes:
     """A header's name as the servers wrote it that were there before: a client may look for ``Content-Length:``."""
     return name.title()
+
+
+@lru_cache(1000)
+def _written(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Lines of a head. Answers that say the same are as long, so that the same come again and again."""
+    return b"".join([b"%b: %b\r\n" % (spelt(name), value) for name, value in headers])
 
 
 class Cycle(RequestResponseCycle):
@@ -27,26 +37,30 @@ class Cycle(RequestResponseCycle):
     connection's end and the requests behind it wait for it. Nothing of an application is waited for behind that.
     """
 
+    # Of nearly all requests, and written down for those alone in which it is otherwise.
+    logger, access_logger, access_log = logging.getLogger("uvicorn.error"), logging.getLogger("uvicorn.access"), False
+    disconnected = response_started = response_complete = False
+    more_body = True
+    chunked_encoding: bool | None = None
+    expected_content_length = 0
+    _event: asyncio.Event | None = None
+    _head: HTTPResponseStartEvent | None = None
+    #: Head, but for its end, and body of an answer that is about to leave.
+    _answer: tuple[bytes, bytes] | None = None
+    _arrived: bytes | None = None
+
     def __init__(self, protocol: HttpToolsProtocol, leaving: Together[Cycle], keep_alive: bool) -> None:
         # As uvicorn's, which is given a dozen things by their names: every request has one.
         self.scope, self.transport, self.flow = protocol.scope, protocol.transport, protocol.flow
-        self.logger, self.access_logger, self.access_log = protocol.logger, protocol.access_logger, False
         self.default_headers, self.on_response = protocol.server_state.default_headers, protocol.on_response_complete
-        self.disconnected, self.keep_alive = False, keep_alive
-        self._event: asyncio.Event | None = None
+        self.keep_alive = keep_alive
         self.waiting_for_100_continue = protocol.expect_100_continue
-        self.body, self.more_body = bytearray(), True
-        self.response_started = self.response_complete = False
-        self.chunked_encoding: bool | None = None
-        self.expected_content_length = 0
+        self.body = bytearray()
         self._leaving = leaving
-        #: What serves it, which the server waits for when it stops; not any more when the answer has left.
-        self.task: asyncio.Task[None] | None = None
-        self._tasks = protocol.tasks
-        self._head: HTTPResponseStartEvent | None = None
-        #: Head, but for its end, and body of an answer that is about to leave.
-        self._answer: tuple[bytes, bytes] | None = None
-        self._arrived: bytes | None = None
+        #: What the server waits for when it stops: it is one of them until its answer has left.
+        served: Any = protocol.tasks
+        self._served: set[Cycle] = served
+        self._served.add(self)
 
     @property
     def message_event(self) -> asyncio.Event:  # type: ignore[override]
@@ -70,6 +84,11 @@ class Cycle(RequestResponseCycle):
             return await super().receive()
         body, self._arrived = self._arrived, None
         return {"type": "http.request", "body": body, "more_body": False}
+
+    def cancel(self, msg: str) -> None:
+        """The server waits no longer for it."""
+        self.logger.error(msg)
+        self.transport.abort()
 
     async def run_asgi(self, app: ASGI3Application) -> None:
         """Have a request served. One that an application fails to answer, or may not any more, is not left waiting."""
@@ -103,14 +122,12 @@ class Cycle(RequestResponseCycle):
 
     def _take(self, head: HTTPResponseStartEvent, body: bytes) -> None:
         """Applications here announce the length of what they answer, and write names of headers in lower case."""
-        headers = [*self.default_headers, *head.get("headers", ())]
+        headers = tuple(head.get("headers", ()))
         if _CLOSE in headers:
-            headers.remove(_CLOSE)
+            headers = tuple(each for each in headers if each != _CLOSE)
             self.keep_alive = False
-        lines = [STATUS_LINE[head["status"]]]
-        for name, value in headers:
-            lines += spelt(name), b": ", value, b"\r\n"
-        self._answer, self.response_started = (b"".join(lines), body), True
+        lines = STATUS_LINE[head["status"]] + _written(tuple(self.default_headers)) + _written(headers)
+        self._answer, self.response_started = (lines, body), True
         self._leaving.put(self)
 
     def leave(self) -> None:
@@ -124,7 +141,7 @@ class Cycle(RequestResponseCycle):
 
     def _write(self, head: bytes, body: bytes) -> None:
         self.transport.write(head + (b"\r\n" if self.keep_alive else b"Connection: close\r\n\r\n") + body)
-        reach(Point.ANSWERED)
+        reach(_ANSWERED)
         self.response_complete = True
         if self._event is not None:
             self._event.set()
@@ -137,8 +154,7 @@ class Cycle(RequestResponseCycle):
         if not (self.response_complete or self.disconnected):
             self.transport.close()
         self._head, self.on_response = None, _nothing
-        if self.task is not None:
-            self._tasks.discard(self.task)
+        self._served.discard(self)
 
 
 def _nothing() -> None:

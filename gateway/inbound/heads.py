@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from gateway.inbound.body import HEAD_AT
+from gateway.inbound.body import BODY_AT, HEAD_AT, HEADERS_AT
 from gateway.mapping.remembered import Remembered
 
 #: Of a scope, what its connection or its moment decides.
-_OWN = frozenset({"client", "server", "scheme", "state", HEAD_AT})
+_OWN = frozenset({"client", "server", "scheme", "state", HEAD_AT, BODY_AT})
 
 
 class KnownHead(NamedTuple):
@@ -37,5 +37,5 @@ class KnownHeads:
         """Remember what the parser made of a head, unless it is one of those that do not come again."""
         if not scope["query_string"] and b"boundary=" not in head and self.find(head) is None:
             # With places for what is its own: to add one to a copy takes longer than to fill it.
-            shared = {**scope, **dict.fromkeys(_OWN)}
+            shared = {**scope, **dict.fromkeys(_OWN), HEADERS_AT: dict(scope["headers"])}
             self._heads.keep((head,), KnownHead(shared, length, keep_alive))

@@ -45,7 +45,7 @@ class HookApp:
 
     async def _serve(self, scope: Any, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        body = Body(receive, dict(scope["headers"]))
+        body = Body(scope, receive)
         try:
             status = await self._status(scope, path.removeprefix(HOOK_PATH), body)
         except ClientGone:

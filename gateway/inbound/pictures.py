@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -50,7 +51,10 @@ class PictureApp:
     def __call__(self, scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request."""
         name = picture_name(scope["path"])
-        return self._otherwise(scope, receive, send) if name is None else self._serve(name, scope, send)
+        if name is None:
+            return self._otherwise(scope, receive, send)
+        # A bucket's client needs a task.
+        return asyncio.create_task(self._serve(name, scope, send))
 
     async def _serve(self, name: tuple[str, str], scope: Any, send: Send) -> None:
         picture = None

@@ -24,7 +24,7 @@ from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gateway.inbound.body import HEAD_AT
+from gateway.inbound.body import BODY_AT, HEAD_AT
 from gateway.inbound.cycle import Cycle, spelt
 from gateway.inbound.heads import KnownHead, KnownHeads
 from gateway.inbound.turns import Together, Turns
@@ -96,7 +96,8 @@ class _LegacyProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         while data and not self._refused:
             data = self._head_received(data) if self._between_messages else self._body_received(data)
-        self._watch()
+        if self._patience is not None or self._head or not self._between_messages:
+            self._watch()
 
     def _head_received(self, data: bytes) -> bytes:
         if self._head:
@@ -125,7 +126,7 @@ class _LegacyProtocol(HttpToolsProtocol):
         self.expect_100_continue = False
         scope: Any = dict(known.scope)
         scope["client"], scope["server"], scope["scheme"] = self.client, self.server, self.scheme
-        scope["state"], scope[HEAD_AT] = self.app_state.copy(), time.perf_counter()
+        scope["state"], scope[HEAD_AT], scope[BODY_AT] = self.app_state.copy(), time.perf_counter(), body
         self.scope = scope
         self.cycle = Cycle(self, self.leaving, known.keep_alive)
         self.cycle.arrived(body)
@@ -224,11 +225,7 @@ class _LegacyProtocol(HttpToolsProtocol):
         scope[HEAD_AT] = time.perf_counter()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self.turns.begin(self._start, cycle, app)
-
-    def _start(self, cycle: Cycle, app: ASGI3Application) -> None:
-        cycle.task = task = self.loop.create_task(cycle.run_asgi(app))
-        self.tasks.add(task)
+        self.turns.begin(cycle.run_asgi(app))
 
     def on_message_complete(self) -> None:
         self._between_messages = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.messages import Message, Receipt
@@ -27,11 +26,13 @@ _NUMBER_DIGITS = 10
 NO_RESULTS: Mapping[str, object] = {}
 
 
-@dataclass(slots=True)
 class Exchange:
-    """A request as far as it was understood. Serving, worked examples and explanations all run this."""
+    """A request as far as it was understood. Serving, worked examples and explanations all run this.
 
-    dialect: DialectPlan
+    ``began`` is when its head was whole, by ``time.perf_counter``.
+    """
+
+    # Written down for those alone that get so far.
     base: str | None = None
     line: Route | None = None
     endpoint: EndpointPlan | None = None
@@ -40,15 +41,19 @@ class Exchange:
     fields: Fields | None = None
     identity: Identity | None = None
     outline: Outline | None = None
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any]
     messages: Sequence[Message] = ()
     #: Messages that are sent if those of ``messages`` that they follow are not delivered.
     follow_ups: Sequence[Message] = ()
     #: What it began that has no message of its own: mailings by their batch names, bulk requests by their ids.
     batches: tuple[str, ...] = ()
     refusal: Refusal | None = None
-    #: When its head was whole, when it was read, understood and answered, as far as it came, by ``time.perf_counter``.
-    moments: list[float] = field(default_factory=list)
+
+    def __init__(self, dialect: DialectPlan, began: float = 0.0) -> None:
+        self.dialect = dialect
+        self.values = {}
+        #: When it began, and when it was read, understood and answered, as far as it came.
+        self.moments = [began]
 
     @property
     def seconds(self) -> float:

@@ -111,8 +111,9 @@ def compile_upstream(content: UpstreamFile, source: Source) -> tuple[UpstreamPla
     templates = compile_templates(content.otp_templates, source, problems)
     hooks = compile_hooks(content.hooks, compiler, ("hooks",))
     names = sorted(deciding & MESSAGE_NAMES)
+    by_names = about(Tuple([Reference(name) for name in names]))
     read_entry = _entry_reader(content.receipts, content.errors)
-    return UpstreamPlan(content, about(Tuple([Reference(name) for name in names])), _choice(items, names), read_entry, templates, hooks), problems
+    return UpstreamPlan(content, by_names, _choice(items, names), read_entry, templates, hooks), problems
 
 
 def _choice(items: Sequence[_ItemPlan], names: Sequence[str]) -> Callable[[tuple[Any, ...]], _ItemPlan]:

@@ -35,11 +35,11 @@ class Ceiling:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        headers = dict(scope["headers"])
-        host = host_name(headers.get(b"host", b""))
+        body = Body(scope, receive)
+        host = host_name(body.headers.get(b"host", b""))
         exchange = Exchange(self._plan.dialect_at(host, scope["path"]))
         try:
-            answer = await self._answer(exchange, scope, host, Body(receive, headers))
+            answer = await self._answer(exchange, scope, host, body)
         except Refusal as refusal:
             answer = exchange.refuse(refusal)
         await abreast()

@@ -81,7 +81,7 @@ class Floor:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        form = _form(await Body(receive, dict(scope["headers"])).read(_LIMIT))
+        form = _form(await Body(scope, receive).read(_LIMIT))
         body = await self._answer(form) if _is_signed(form) else _REFUSED % (-2, b"AUTH ERROR (sign)")
         headers = [(b"content-type", b"text/xml"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
