@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from gateway.outbound.deadlines import Deadlines
 from gateway.outbound.pending import Verdicts
@@ -14,7 +15,7 @@ def test_a_wait_ends_when_its_time_has_come_and_not_before() -> None:
         began = loop.time()
         waits = [(seconds, Verdicts(["id-1"], loop.create_future())) for seconds in (0.12, 0.02, 0.021, 0.3)]
         for seconds, verdicts in waits:
-            deadlines.end(verdicts, seconds)
+            deadlines.end(verdicts, began + seconds)
 
         async def lasted(verdicts: Verdicts) -> float:
             await verdicts.over
@@ -30,7 +31,7 @@ def test_a_wait_ends_when_its_time_has_come_and_not_before() -> None:
 def test_a_wait_without_time_is_none() -> None:
     async def scenario() -> None:
         verdicts = Verdicts(["id-1"], asyncio.get_running_loop().create_future())
-        assert not Deadlines().end(verdicts, -1.0)
+        assert not Deadlines().end(verdicts, time.monotonic())
         await asyncio.wait_for(verdicts.over, 0.01)
         assert not verdicts.known
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 
 from gateway.outbound.pending import Verdicts
 
@@ -19,12 +20,12 @@ class Deadlines:
         self._loop = asyncio.get_running_loop()
         self._waits: dict[int, set[Verdicts]] = {}
 
-    def end(self, verdicts: Verdicts, after: float) -> set[Verdicts]:
-        """End a wait after so many seconds, unless it leaves the set that is returned; at once if there are none."""
-        if after <= 0:
+    def end(self, verdicts: Verdicts, deadline: float) -> set[Verdicts]:
+        """End a wait at a moment of the monotonic clock, unless it leaves the set that is returned; at once if over."""
+        if deadline <= time.monotonic():
             verdicts.end_wait()
             return set()
-        tick = math.ceil((self._loop.time() + after) / _TICK)
+        tick = math.ceil(deadline / _TICK)
         waits = self._waits.get(tick)
         if waits is None:
             waits = self._waits[tick] = set()

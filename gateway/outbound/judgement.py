@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.core.messages import CREDENTIAL_OUTCOMES, Outcome, Receipt, State
+from gateway.core.messages import CREDENTIAL_OUTCOMES, NOT_REFUSED, Message, Outcome, Receipt, State
+from gateway.mapping.accounts import Account
 from gateway.mapping.upstream import UpstreamPlan
 from gateway.outbound.checks import first_check, last_check
 from gateway.outbound.client import Answered, NoAnswer
@@ -16,7 +17,7 @@ _DUPLICATE = Receipt(Outcome.ACCEPTED, detail="SMSBAT knew the id: an earlier ca
 
 @dataclass(slots=True)
 class Judgement:
-    """Each message of the call is in one of the three lists.
+    """Each message of the call is in one of the four lists; clients are told already of those ``taken``.
 
     ``answered``: SMSBAT is there. ``limited``: it was a 429. ``denied``: SMSBAT refuses the credential.
     """
@@ -25,6 +26,7 @@ class Judgement:
     limited: bool = False
     denied: bool = False
     retry_after: float | None = None
+    taken: list[tuple[Pending, Settled]] = field(default_factory=list)
     settled: list[tuple[Pending, Settled]] = field(default_factory=list)
     at_once: list[Pending] = field(default_factory=list)
     later: list[Pending] = field(default_factory=list)
@@ -77,23 +79,24 @@ def _refused(upstream: UpstreamPlan, batch: list[Pending], receipt: Receipt, now
 
 
 def _settled(upstream: UpstreamPlan, batch: list[Pending], receipts: list[Receipt], now: int) -> Judgement:
-    pairs = zip(batch, receipts, strict=True)
-    return Judgement(settled=[_settle(upstream, pending, receipt, now) for pending, receipt in pairs])
+    judgement = Judgement()
+    for pending, said in zip(batch, receipts, strict=True):
+        receipt = _DUPLICATE if pending.maybe_out and upstream.says_duplicate(said) else said
+        settled = _end_of(pending.message, pending.account, receipt, now)
+        if receipt.outcome in NOT_REFUSED:
+            # On disk it is safe already, so the client need not wait for a second write. A refusal does wait: told
+            # and then forgotten, it would go out after a restart.
+            pending.maybe_out = pending.settling = True
+            pending.tell(receipt)
+            judgement.taken.append((pending, settled))
+        else:
+            judgement.settled.append((pending, settled))
+    return judgement
 
 
-def _settle(upstream: UpstreamPlan, pending: Pending, receipt: Receipt, now: int) -> tuple[Pending, Settled]:
-    if pending.maybe_out and upstream.says_duplicate(receipt):
-        receipt = _DUPLICATE
-    message, account = pending.message, pending.account
+def _end_of(message: Message, account: Account, receipt: Receipt, now: int) -> Settled:
     last = last_check(message, account)
-    first = None if last is None else first_check(account, last, now)
-    settled = Settled.by(message, receipt, first, last)
-    if settled.went_out:
-        # On disk it is safe already, so the client need not wait for a second write. A refusal does wait: told and
-        # then forgotten, it would go out after a restart.
-        pending.maybe_out = True
-        pending.tell(receipt)
-    return pending, settled
+    return Settled.by(message, receipt, None if last is None else first_check(account, last, now), last)
 
 
 def _note(batch: list[Pending], receipt: Receipt) -> None:

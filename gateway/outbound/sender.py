@@ -136,7 +136,11 @@ class Sender:
         else:
             storing(partial(self._stored, submission, self._store.node))
         verdicts = submission.verdicts
-        if not await submission.arrive():
+        try:
+            await verdicts.over
+        finally:
+            submission.waits.discard(verdicts)
+        if not verdicts.known:
             await verdicts.give_up()
             if not verdicts.known and account.refuse_on_timeout and await self._withdraw(submission.pending):
                 return verdicts.latest
@@ -151,7 +155,7 @@ class Sender:
 
     def _queue(self, submission: Submission, node: str) -> None:
         # First of all: whatever goes wrong behind it, the client is not left waiting.
-        submission.waits = self._deadlines.end(submission.verdicts, submission.deadline - time.monotonic())
+        submission.waits = self._deadlines.end(submission.verdicts, submission.deadline)
         if node != self._store.node:
             # Others counted that one as dead, and may have them by now.
             self._backlog.left_to_others(submission.pending)
@@ -268,7 +272,7 @@ class Sender:
 
     def _unexpired(self, batch: list[Pending]) -> list[Pending]:
         now = now_ms()
-        expired = [pending for pending in batch if pending.message.expires_at <= now]
+        expired = [each for each in batch if (message := each.message).due_at + message.ttl * 1000 <= now]
         if not expired:
             return batch
         self._spawn(self._settle([(pending, out_of_time(pending)) for pending in expired]))
@@ -327,7 +331,11 @@ class Sender:
         tracing.call(self.name, (pending.message for pending in batch), str(answer), started)
         ms = round(seconds * 1000, 1)
         log.info("smsbat call", smsbat=self.name, messages=len(batch), **_named(batch), answer=answer, ms=ms)
-        await self._settle(judgement.settled)
+        if judgement.settled:
+            await self._settle(judgement.settled)
+        if judgement.taken:
+            await self._settlement.write_taken(judgement.taken)
+            self._forget(pending for pending, _ in judgement.taken)
 
     def tell(self) -> None:
         """Tell Prometheus how it stands."""

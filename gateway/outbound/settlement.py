@@ -41,7 +41,7 @@ class Settlement:
         self._dice = dice
 
     async def write(self, settled: Ends) -> list[Pending]:
-        """Write them down and tell; returns those that are settled."""
+        """Write down those that did not go out, and tell; returns those that are settled."""
         attempt = 0
         for pending, _ in settled:
             pending.settling = True
@@ -51,6 +51,14 @@ class Settlement:
             attempt += 1
             await self._pause(attempt)
         return []
+
+    async def write_taken(self, taken: Ends) -> None:
+        """Write down those that SMSBAT has, or may have."""
+        settled, attempt = [each for _, each in taken], 0
+        while not await self.stored(settled):
+            attempt += 1
+            await self._pause(attempt)
+        reach(Point.SETTLED)
 
     async def stored(self, settled: list[Settled], owed: bool = False) -> bool:
         """Whether the database took it; with the reports that are ``owed`` for it."""

@@ -33,7 +33,7 @@ from gateway.store.contents import content_of, written
 from gateway.store.database import Database
 from gateway.store.nodes import ALONE, Share
 from gateway.store.reports import Applied, ReportStore
-from gateway.store.settled import IS_UNSETTLED, Settled, receipt_of, statements
+from gateway.store.settled import IS_UNSETTLED, WENT_OUT, Settled, receipt_of, statements
 from gateway.store.tables import messages, nodes
 from gateway.store.writer import Told
 
@@ -121,7 +121,7 @@ class MessageStore:
 
         Of those that did not go out their clients are told: nothing follows them then.
         """
-        refused = [{"_first": each.id} for each in settled if not each.went_out]
+        refused = [{"_first": each.id} for each in settled if each.state not in WENT_OUT]
         if not refused:
             await self._write_settled(settled, now)
             return
