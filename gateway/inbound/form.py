@@ -21,7 +21,8 @@ _LONG = 131_072
 
 async def read_form(dialect: DialectPlan, query: bytes, body: Body, open_sink: Callable[[], Sink]) -> Fields:
     """Read a request. Raises ``Refusal`` and ``ClientGone``."""
-    limit, most = dialect.file.limits.body, dialect.file.limits.fields
+    limits = dialect.file.limits
+    limit, most = limits.body, limits.fields
     boundary = boundary_of(body.content_type) if dialect.file_limits else None
     try:
         if boundary is None:

@@ -51,36 +51,47 @@ class SendOperation:
         account = exchange.identity.account
         if exchange.dialect.file.numbered:
             exchange.number(await self._numbers.take(account.name, len(exchange.messages)))
-        answer = await self._perform(exchange, account, results)
-        if exchange.follow_ups:
-            self._releaser.wake()
-        return answer
-
-    async def _perform(self, exchange: Exchange, account: Account, results: Mapping[str, object]) -> Answer:
         sender = self._senders[account.smsbat]
         if account.refuse_on_timeout and sender.backed_up:
             raise Refusal("temporary")
-        deadline = time.monotonic() + account.wait
-        if account.repeats is not None:
-            return await self._with_repeats(exchange, sender, account, deadline, results)
-        messages, terms = exchange.messages, _terms(exchange, account)
+        deadline, messages, terms = time.monotonic() + account.wait, exchange.messages, _terms(exchange, account)
         if terms or _is_held(messages):
-            node = self._store.node
-            await self._accept(exchange, account, terms)
-            receipts = await self._submit(sender, messages, account, deadline, node)
-        else:
-            # What most requests are: they need not be woken between the two.
-            store = partial(self._store.put, messages, account.smsbat, exchange.follow_ups)
-            receipts = _each(await sender.submit(messages, account, deadline, store), messages)
+            return await self._under_terms(exchange, sender, account, terms, deadline, results)
+        # What most requests are: they need not be woken between the two.
+        store = partial(self._store.put, messages, account.smsbat, exchange.follow_ups)
+        receipts = _each(await sender.submit(messages, account, deadline, store), messages)
+        return await self._settled(exchange, account, messages, receipts, results)
+
+    async def _under_terms(
+        self,
+        exchange: Exchange,
+        sender: Sender,
+        account: Account,
+        terms: Terms,
+        deadline: float,
+        results: Mapping[str, object],
+    ) -> Answer:
+        """The same for messages that are looked at before they are taken, or go out later."""
+        if terms.repeats is not None:
+            return await self._with_repeats(exchange, sender, account, terms, deadline, results)
+        messages, node = exchange.messages, self._store.node
+        await self._accept(exchange, account, terms)
+        receipts = await self._submit(sender, messages, account, deadline, node)
         return await self._settled(exchange, account, messages, receipts, results)
 
     async def _with_repeats(
-        self, exchange: Exchange, sender: Sender, account: Account, deadline: float, results: Mapping[str, object]
+        self,
+        exchange: Exchange,
+        sender: Sender,
+        account: Account,
+        terms: Terms,
+        deadline: float,
+        results: Mapping[str, object],
     ) -> Answer:
         """The verdicts of what is new decide the answer, else those of the messages that are repeated."""
         node = self._store.node
         with _Announced(self._awaited, exchange.messages) as announced:
-            fresh = await self._accept(exchange, account, _terms(exchange, account))
+            fresh = await self._accept(exchange, account, terms)
             # Before anything else is waited for: those requests may end meanwhile.
             repeated = [self._awaited.get(message.id) for message in exchange.messages]
             if not fresh:
@@ -127,6 +138,8 @@ class SendOperation:
     ) -> Answer:
         """The answer; success although some messages were refused owes a report of each of those."""
         answer = exchange.settle(receipts, results)
+        if exchange.follow_ups:
+            self._releaser.wake()
         # Of a single one, the answer tells.
         if exchange.refusal is not None or len(messages) == 1:
             return answer
