@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from gateway.core.messages import ACCEPTED
 from gateway.errors import RowRefused
+from gateway.store import writer
 from gateway.store.database import opened
 from gateway.store.messages import MessageStore
 from gateway.store.settled import Settled
@@ -44,6 +45,20 @@ def test_what_comes_in_one_turn_of_the_loop_is_one_group(engine: Engine) -> None
         await asyncio.gather(*(store.accept([message(number)], "main") for number in range(50)))
 
     assert run(engine, scenario) == [50]
+
+
+def test_what_is_read_in_one_turn_and_stored_in_the_next_is_of_the_same_group(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_GATHER", 60.0)
+
+    async def scenario(store: MessageStore) -> None:
+        first = asyncio.create_task(store.accept([message(1)], "main"))
+        await asyncio.sleep(0)
+        # It begins in the next turn.
+        await asyncio.gather(first, store.accept([message(2)], "main"))
+
+    assert run(engine, scenario) == [2]
 
 
 def test_what_may_wait_is_written_with_what_comes_next(engine: Engine) -> None:

@@ -35,6 +35,8 @@ _TRIES = 3
 #: Seconds for which a group gathers at most while others come in every turn of the event loop: a commit costs more than
 #: dozens of rows add to it, and whoever waits for it waits for the event loop anyway.
 _GATHER = 0.004
+#: Turns without anybody new, behind which it is handed over: what is read in one turn is understood in the next.
+_QUIET = 2
 #: Told in the event loop that a write is on disk, or why it is not.
 Told = Callable[[StoreUnavailable | RowRefused | None], None]
 
@@ -64,8 +66,8 @@ _Group = list[_Write | _Work]
 class GroupCommitWriter:
     """Writes rows durably. Use from one event loop.
 
-    While a group is written the next one gathers. It is handed over when nothing has joined it for a turn of the loop,
-    or has gathered for ``_GATHER``.
+    While a group is written the next one gathers. It is handed over when nothing has joined it for a few turns of the
+    loop, or when it has gathered for ``_GATHER``.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -124,13 +126,14 @@ class GroupCommitWriter:
     def _gather(self) -> None:
         self._is_busy = True
         self._gathers_until = self._loop.time() + _GATHER
-        self._loop.call_soon(self._look, len(self._gathered))
+        self._loop.call_soon(self._look, len(self._gathered), 0)
 
-    def _look(self, seen: int) -> None:
-        """Hand over what is gathered, unless others have come since ``seen`` were there."""
+    def _look(self, seen: int, quiet: int) -> None:
+        """Hand over what is gathered, unless others have come since ``seen`` were there, or are about to come."""
         count = len(self._gathered)
-        if count > seen and self._loop.time() < self._gathers_until:
-            self._loop.call_soon(self._look, count)
+        quiet = 0 if count > seen else quiet + 1
+        if quiet < _QUIET and self._loop.time() < self._gathers_until:
+            self._loop.call_soon(self._look, count, quiet)
         else:
             self._hand_over()
 
