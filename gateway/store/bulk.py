@@ -6,20 +6,29 @@ takes longer than what the database does with the row.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Insert, Update
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from gateway.store.chunks import chunks
+
 Rows = Sequence[Mapping[str, Any]]
 #: One that writes a row each time, with every value that differs bound by name. A constant: it is compiled for good.
 Statement = Insert | Update
 
 
-#: By statement and kind of database: what the driver is given.
-_compiled: dict[tuple[Statement, str], tuple[str, Callable[[Rows], list[Any]]]] = {}
+#: Values in one statement, with which every SQLite gets along.
+_MOST_VALUES = 999
+#: The end of an insertion of one row, all of whose values are bound.
+_VALUES = re.compile(r"( VALUES )(\([?, ]+\))$")
+#: By statement and kind of database.
+_compiled: dict[tuple[Statement, str], Callable[[Connection, Rows], None]] = {}
 
 
 def write_rows(connection: Connection, statement: Statement, rows: Rows) -> None:
@@ -28,17 +37,36 @@ def write_rows(connection: Connection, statement: Statement, rows: Rows) -> None
     if key not in _compiled:
         compiled = statement.compile(dialect=connection.dialect, column_keys=[*rows[0]])
         assert isinstance(compiled, SQLCompiler)
-        _compiled[key] = (str(compiled), _parameters(compiled, frozenset(rows[0])))
-    sql, parameters = _compiled[key]
-    connection.exec_driver_sql(sql, parameters(rows))
+        _compiled[key] = _writer(compiled, frozenset(rows[0]))
+    _compiled[key](connection, rows)
 
 
-def _parameters(compiled: SQLCompiler, own: frozenset[str]) -> Callable[[Rows], list[Any]]:
-    """How rows become what the driver takes: tuples for SQLite, mappings for PostgreSQL; both with the constants."""
+def _writer(compiled: SQLCompiler, own: frozenset[str]) -> Callable[[Connection, Rows], None]:
+    """Executes a compiled statement whose rows have names of their ``own``; the others are constants."""
     assert not compiled.literal_execute_params
     assert not compiled.post_compile_params
-    constants = {name: value for name, value in compiled.params.items() if name not in own}
+    sql, constants = str(compiled), {name: value for name, value in compiled.params.items() if name not in own}
     if compiled.positiontup is None:
-        return lambda rows: [{**row, **constants} for row in rows]
+        return lambda connection, rows: _each(connection, sql, [{**row, **constants} for row in rows])
     values = itemgetter(*compiled.positiontup)
-    return lambda rows: [values({**row, **constants} if constants else row) for row in rows]
+    if compiled.isinsert and not constants and _VALUES.search(sql):
+        return partial(_inserted, sql, values, _MOST_VALUES // len(compiled.positiontup))
+    return lambda connection, rows: _each(connection, sql, [values({**row, **constants}) for row in rows])
+
+
+def _each(connection: Connection, sql: str, rows: list[Any]) -> None:
+    connection.exec_driver_sql(sql, rows)
+
+
+def _inserted(
+    sql: str, values: Callable[[Mapping[str, Any]], Any], most: int, connection: Connection, rows: Rows
+) -> None:
+    """Into SQLite, several rows by a statement: each statement opens the table and all of its indexes anew."""
+    for some in chunks(rows, most):
+        connection.exec_driver_sql(_of_many(sql, len(some)), (*chain.from_iterable(map(values, some)),))
+
+
+@lru_cache(1000)
+def _of_many(sql: str, rows: int) -> str:
+    """An insertion of so many rows, made of that of one."""
+    return _VALUES.sub(lambda one: one[1] + ", ".join([one[2]] * rows), sql)

@@ -21,6 +21,8 @@ sqlite3.register_adapter(bool, int)
 
 #: Another process (a backup, a shell, another worker) may hold the file this long, in seconds, before a write fails.
 BUSY_TIMEOUT = 5.0
+#: Statements that a connection keeps prepared: those that insert have one for each number of rows.
+_PREPARED = 512
 #: Seconds between two tries to write.
 _BUSY_PAUSE = 0.0005
 #: Under which a connection notes how long it waits.
@@ -103,7 +105,8 @@ def _postgresql(url: URL) -> Engine:
 
 
 def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False})
+    arguments = {"timeout": BUSY_TIMEOUT, "check_same_thread": False, "cached_statements": _PREPARED}
+    engine = create_engine(url, connect_args=arguments)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
