@@ -68,7 +68,7 @@ def test_a_refused_key_that_can_not_be_written_in_time_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client is told success in the end, so the message waits for the key to be mended."""
-    monkeypatch.setattr("gateway.store.engine.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("gateway.store.engine.BUSY_TIMEOUT", 0.2)
     with running_sandbox(key="another") as sandbox:
         with running_gateway(tmp_path, sandbox.url, wait=0.4) as address:
             with monkeypatch.context() as patch, _held_from_the_first_call(tmp_path, sandbox.sandbox, patch):
