@@ -138,8 +138,9 @@ def tell_tallies() -> None:
         for labels, count in gathered.items():
             counter.labels(*labels).inc(count)
         gathered.clear()
-    _tell_answered(_answered)
+    answered = [*_answered]
     _answered.clear()
+    _tell_answered(answered)
     for tally in _TALLIES:
         tally.tell()
 

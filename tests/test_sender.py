@@ -204,3 +204,29 @@ def test_many_failures_are_written_a_few_at_a_time(tmp_path: Path, monkeypatch: 
 
     sending(tmp_path, scenario, latency=0.2, fault=Fault.BALANCE)
     assert sorted(sizes) == [50, 100, 100]
+
+
+def test_who_begins_to_wait_while_it_is_written_down_is_told_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reading of the store brought the message before its request was told that it is there."""
+
+    async def scenario(sender: Sender, store: MessageStore, share: _Named, account: Account) -> None:
+        stored, writing, may_end = sender._settlement.stored, asyncio.Event(), asyncio.Event()
+
+        async def slowly(settled: list[Settled], owed: bool = False) -> bool:
+            writing.set()
+            await may_end.wait()
+            return await stored(settled, owed)
+
+        monkeypatch.setattr(sender._settlement, "stored", slowly)
+        message = due(1)
+        await store.accept([message], "main")
+        sender.released()
+        await writing.wait()
+        late = asyncio.create_task(outcomes(sender.submit([message], account, time.monotonic() + 60, share.id)))
+        await asyncio.sleep(0)
+        may_end.set()
+        assert await asyncio.wait_for(late, 10) == [Outcome.ACCEPTED]
+
+    assert len(sending(tmp_path, scenario)) == 1

@@ -1,6 +1,8 @@
 """Which requests go on in one turn of the event loop, and what is done together behind it."""
 
 import asyncio
+import types
+from collections.abc import Generator
 from contextvars import ContextVar
 
 from gateway.inbound.turns import Together, Turns, abreast
@@ -122,3 +124,46 @@ def test_each_request_has_a_context_of_its_own_which_it_keeps_while_it_waits() -
         return [*notes, own.get()]
 
     assert asyncio.run(program()) == ["first", "second", "nobody's"]
+
+
+def test_a_request_that_waits_for_what_is_no_future_fails_alone() -> None:
+    @types.coroutine
+    def odd() -> Generator[int]:
+        yield 42
+
+    async def request(notes: list[str]) -> None:
+        try:
+            await odd()
+        except RuntimeError:
+            notes.append("odd")
+
+    async def program() -> list[str]:
+        turns, notes = Turns(8), list[str]()
+        turns.begin(request(notes))
+        turns.begin(noted("second", notes))
+        await asyncio.sleep(0)
+        return notes
+
+    assert asyncio.run(program()) == ["odd", "second"]
+
+
+def test_a_request_that_is_not_waited_for_any_longer_is_told_so_and_may_still_answer() -> None:
+    async def request(forever: asyncio.Future[None], notes: list[str]) -> None:
+        try:
+            await forever
+        except asyncio.CancelledError:
+            await abreast()
+            notes.append("told")
+
+    async def program() -> list[str]:
+        turns, notes, forever = Turns(1), list[str](), asyncio.get_running_loop().create_future()
+        served = turns.begin(request(forever, notes))
+        await asyncio.sleep(0)
+        served.cancel("no more time")
+        forever.set_result(None)
+        served.cancel("over already")
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return notes
+
+    assert asyncio.run(program()) == ["told"]

@@ -10,7 +10,7 @@ from typing import Any
 from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from gateway.inbound.turns import Together
+from gateway.inbound.turns import Served, Together, Turns
 from gateway.points import Point, reach
 
 _CLOSE = (b"connection", b"close")
@@ -48,6 +48,7 @@ class Cycle(RequestResponseCycle):
     #: Head, but for its end, and body of an answer that is about to leave.
     _answer: tuple[bytes, bytes] | None = None
     _arrived: bytes | None = None
+    _served: Served
 
     def __init__(self, protocol: HttpToolsProtocol, leaving: Together[Cycle], keep_alive: bool) -> None:
         # As uvicorn's, which is given a dozen things by their names: every request has one.
@@ -57,10 +58,8 @@ class Cycle(RequestResponseCycle):
         self.waiting_for_100_continue = protocol.expect_100_continue
         self.body = bytearray()
         self._leaving = leaving
-        #: What the server waits for when it stops: it is one of them until its answer has left.
-        served: Any = protocol.tasks
-        self._served: set[Cycle] = served
-        self._served.add(self)
+        begun: Any = protocol.tasks
+        self._begun: set[Cycle] = begun
 
     @property
     def message_event(self) -> asyncio.Event:  # type: ignore[override]
@@ -85,16 +84,22 @@ class Cycle(RequestResponseCycle):
         body, self._arrived = self._arrived, None
         return {"type": "http.request", "body": body, "more_body": False}
 
+    def begin(self, app: ASGI3Application, turns: Turns) -> None:
+        """Have it served. The server waits for it from now on when it stops, until its answer has left."""
+        self._begun.add(self)
+        self._served = turns.begin(self.run_asgi(app))
+
     def cancel(self, msg: str) -> None:
-        """The server waits no longer for it."""
-        self.logger.error(msg)
-        self.transport.abort()
+        """The server waits no longer for it, and who serves it is told so."""
+        self._served.cancel(msg)
 
     async def run_asgi(self, app: ASGI3Application) -> None:
         """Have a request served. One that an application fails to answer, or may not any more, is not left waiting."""
         try:
             try:
-                await app(self.scope, self.receive, self.send)
+                # Whoever is gone by now may ask again.
+                if not self.disconnected:
+                    await app(self.scope, self.receive, self.send)
             except BaseException:
                 self.logger.exception("an application failed")
             if not (self.response_started or self.disconnected):
@@ -154,7 +159,7 @@ class Cycle(RequestResponseCycle):
         if not (self.response_complete or self.disconnected):
             self.transport.close()
         self._head, self.on_response = None, _nothing
-        self._served.discard(self)
+        self._begun.discard(self)
 
 
 def _nothing() -> None:

@@ -225,7 +225,7 @@ class _LegacyProtocol(HttpToolsProtocol):
         scope[HEAD_AT] = time.perf_counter()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self.turns.begin(cycle.run_asgi(app))
+        cast("Cycle", cycle).begin(app, self.turns)
 
     def on_message_complete(self) -> None:
         self._between_messages = True

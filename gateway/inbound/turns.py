@@ -23,22 +23,25 @@ class Turns:
     and sent, and then all wait together.
 
     No request is a task of asyncio's: to make one, and to let it go on behind each ``abreast``, takes a twentieth of
-    all that a message does. So what needs a task (``asyncio.timeout``, aiohttp) makes one. Use from one event loop.
+    all that a message does. So what needs a task (``asyncio.timeout``, aiohttp) makes one, and nothing waits by
+    ``asyncio.sleep(0)``, which says the same as ``abreast``. Use from one event loop.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._new: deque[_Served] = deque()
+        self._new: deque[Served] = deque()
         #: Those whose wait is over.
-        self._awake: list[_Served] = []
+        self._awake: list[Served] = []
         self._next_is_coming = False
 
-    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def begin(self, work: Coroutine[Any, Any, None]) -> Served:
         """Serve one more."""
-        self._new.append(_Served(work, self._woken))
+        served = Served(work, self._woken)
+        self._new.append(served)
         self._expect_next()
+        return served
 
-    def _woken(self, served: _Served) -> None:
+    def _woken(self, served: Served) -> None:
         self._awake.append(served)
         self._expect_next()
 
@@ -57,33 +60,53 @@ class Turns:
             self._expect_next()
 
 
-class _Served:
+class Served:
     """A request on its way, in a context of its own; ``woken`` is told when it need wait no longer."""
 
-    __slots__ = ("_context", "_send", "_woken")
+    __slots__ = ("_context", "_future", "_woken", "_work")
 
-    def __init__(self, work: Coroutine[Any, Any, None], woken: Callable[[_Served], None]) -> None:
-        self._send = work.send
+    def __init__(self, work: Coroutine[Any, Any, None], woken: Callable[[Served], None]) -> None:
+        self._work = work
         self._woken = woken
         self._context = copy_context()
+        #: What it waits for, or waited for last.
+        self._future: asyncio.Future[Any] | None = None
 
-    def goes_on(self) -> bool:
-        """Whether it came to where it waits for the others. Else it is over, or waits for a future."""
+    def goes_on(self, error: BaseException | None = None) -> bool:
+        """Whether it came to where it waits for the others. Else it is over, or waits for a future.
+
+        With an error, that is raised where it is.
+        """
         try:
-            future = self._context.run(self._send, None)
+            if error is None:
+                future = self._context.run(self._work.send, None)
+            else:
+                future = self._context.run(self._work.throw, error)
         except StopIteration:
             return False
         except BaseException:
             log.exception("a request ended in an unforeseen way")
             return False
-        if future is not None:
+        return future is None or self._waits(future)
+
+    def _waits(self, future: asyncio.Future[Any]) -> bool:
+        try:
             # As a task says that it has taken notice; others may wait for the same one.
             future._asyncio_future_blocking = False
             future.add_done_callback(self._wake, context=self._context)
-        return future is None
+        except AttributeError:
+            return self.goes_on(RuntimeError("a request can wait for futures of asyncio's alone"))
+        self._future = future
+        return False
 
     def _wake(self, _: asyncio.Future[Any]) -> None:
         self._woken(self)
+
+    def cancel(self, why: str) -> None:
+        """What it waits for will not come: it is told so where it waits, and may still answer."""
+        is_waiting = self._future is not None and self._future.remove_done_callback(self._wake)
+        if is_waiting and self.goes_on(asyncio.CancelledError(why)):
+            self._woken(self)
 
 
 @types.coroutine

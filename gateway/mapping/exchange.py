@@ -161,8 +161,7 @@ class Exchange:
         """The answer to success; ``results`` are what the operation adds to what is known already."""
         assert self.endpoint is not None
         assert self.fields is not None
-        known = self.values
-        known["messages"] = self.messages
+        known = {**self.values, "messages": self.messages}
         if self.messages:
             first = self.messages[0]
             known["sent.id"], known["sent.number"] = first.id, first.number

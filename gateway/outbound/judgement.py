@@ -50,7 +50,7 @@ def judge(upstream: UpstreamPlan, batch: list[Pending], result: Answered | NoAns
 def _failed(batch: list[Pending]) -> Judgement:
     """Unknown whether SMSBAT took it. All go again, with the same ids, in halves: one may be what spoils the call."""
     for pending in batch:
-        pending.maybe_out = True
+        pending.maybe_out, pending.settling = True, False
         pending.batch_cap = max(1, len(batch) // 2)
     return Judgement(answered=False, later=batch)
 

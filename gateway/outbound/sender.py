@@ -333,11 +333,12 @@ class Sender:
         tracing.call(self.name, (pending.message for pending in batch), str(answer), started)
         ms = round(seconds * 1000, 1)
         log.info("smsbat call", smsbat=self.name, messages=len(batch), **_named(batch), answer=answer, ms=ms)
+        # Abreast: they go to the disk together.
         if judgement.settled:
-            await self._settle(judgement.settled)
+            self._spawn(self._settle(judgement.settled))
         if judgement.taken:
             await self._settlement.write_taken(judgement.taken)
-            self._forget(pending for pending, _ in judgement.taken)
+            self._forget([pending for pending, _ in judgement.taken])
 
     def tell(self) -> None:
         """Tell Prometheus how it stands."""

@@ -59,6 +59,10 @@ class Settlement:
             attempt += 1
             await self._pause(attempt)
         reach(Point.SETTLED)
+        for pending, each in taken:
+            # A request that began to wait meanwhile: a reading of the store had been quicker.
+            if pending.verdicts is not None:
+                pending.tell(each.verdict)
 
     async def stored(self, settled: list[Settled], owed: bool = False) -> bool:
         """Whether the database took it; with the reports that are ``owed`` for it."""

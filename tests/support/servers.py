@@ -57,17 +57,16 @@ class Background:
 
 
 @contextlib.contextmanager
-def running(make: Callable[[], contextlib.AbstractAsyncContextManager[Any]]) -> Iterator[None]:
+def running(make: Callable[[], contextlib.AbstractAsyncContextManager[Result]]) -> Iterator[Result]:
     """Run an asynchronous server in the background while the block runs."""
     background = Background()
     stack = contextlib.AsyncExitStack()
 
-    async def enter() -> None:
-        await stack.enter_async_context(make())
+    async def enter() -> Result:
+        return await stack.enter_async_context(make())
 
     try:
-        background.run(enter())
-        yield
+        yield background.run(enter())
     finally:
         background.run(stack.aclose())
         background.close()
