@@ -155,7 +155,7 @@ def dialled(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             made.append(arguments)
         return real(*arguments, **options)
 
-    monkeypatch.setattr("gateway.outbound.web.socket.socket", record)
+    monkeypatch.setattr("gateway.outbound.transports.socket.socket", record)
     return made
 
 

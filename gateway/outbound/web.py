@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
-
-from gateway.core.addresses import may_reach
-from gateway.outbound.connections import KEEPALIVE
 
 #: Seconds to get a connection, and for the whole of a request.
 CONNECT_TIMEOUT = 10.0
 REQUEST_TIMEOUT = 30.0
 #: Bytes of an answer that are read, so that its connection can be used again; what it says is not looked at.
-_READ = 64 * 1024
+READ = 64 * 1024
 #: Headers of every request: who asks, and that the answer is not to be packed.
 PLAIN = {"Accept-Encoding": "identity", "User-Agent": "smsbat-gateway"}
 _DRAIN_TIMEOUT = 2.0
 #: Errors around an error that are looked at.
 _DEEPEST = 10
+#: What goes wrong with a request or its answer.
+_ERRORS: tuple[type[Exception], ...] = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError)
 _EXTENSIONS = {"timeout": httpx.Timeout(REQUEST_TIMEOUT, connect=CONNECT_TIMEOUT).as_dict()}
 
 
 class AddressRefused(OSError):
     """The address behind a name is none that callbacks may reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transports:
+    """To addresses that must be public, and to those that may be private; ``error`` is what they fail with besides."""
+
+    public: httpx.AsyncBaseTransport
+    private: httpx.AsyncBaseTransport
+    error: type[Exception]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,16 @@ class WebClient:
     """Makes requests to addresses that may be private, or not; one instance for all partners."""
 
     def __init__(self) -> None:
-        context = httpx.create_ssl_context()
-        self._transports = {private: _transport(private, context) for private in (False, True)}
+        self._loading: asyncio.Task[Transports] | None = None
+        self._errors = _ERRORS
+
+    async def _transports(self) -> Transports:
+        """Loaded in a thread when the first request needs them: that takes as long as half of a gateway's start."""
+        if self._loading is None:
+            self._loading = asyncio.create_task(asyncio.to_thread(_loaded))
+        transports = await asyncio.shield(self._loading)
+        self._errors = (*_ERRORS, transports.error)
+        return transports
 
     async def send(
         self, method: str, url: str, private: bool, content_type: str | None = None, content: bytes | None = None
@@ -66,7 +77,7 @@ class WebClient:
                 return await self._answer(method, httpx.URL(url), private, headers, content)
         except TimeoutError:
             return NoWebAnswer("timeout")
-        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
+        except self._errors as error:
             return NoWebAnswer(reason_of(error))
 
     async def _answer(
@@ -81,59 +92,43 @@ class WebClient:
         if url.userinfo:
             # The transport refuses credentials inside an address; they go into a header.
             next(httpx.BasicAuth(url.username, url.password).sync_auth_flow(request))
-        async with _answered(self._transports[private], request) as response:
-            await _drain(response)
+        transports = await self._transports()
+        async with _answered(transports.private if private else transports.public, request) as response:
+            await self._drain(response)
             return WebAnswer(response.status_code, retry_after(response.headers))
 
     async def aclose(self) -> None:
         """Close the connections."""
-        for transport in self._transports.values():
-            await transport.aclose()
+        if self._loading is not None:
+            transports = await self._loading
+            await transports.public.aclose()
+            await transports.private.aclose()
+
+    async def _drain(self, response: httpx.Response) -> None:
+        """Read a little, so that the connection can be used again. Whatever is wrong with it, the answer is known."""
+        size = 0
+        with contextlib.suppress(TimeoutError, *self._errors):
+            async with asyncio.timeout(_DRAIN_TIMEOUT):
+                async for chunk in response.aiter_raw():
+                    size += len(chunk)
+                    if size > READ:
+                        return
+
+
+def _loaded() -> Transports:
+    from gateway.outbound.transports import transports  # noqa: PLC0415 a fifth of a second that few starts need
+
+    return transports()
 
 
 @contextlib.asynccontextmanager
-async def _answered(transport: AiohttpTransport, request: httpx.Request) -> AsyncIterator[httpx.Response]:
+async def _answered(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> AsyncIterator[httpx.Response]:
     """The answer to a request, whose connection can be used again behind the block if the body was read."""
     response = await transport.handle_async_request(request)
     try:
         yield response
     finally:
         await response.aclose()
-
-
-async def _drain(response: httpx.Response) -> None:
-    """Read a little, so that the connection can be used again. Whatever is wrong with it, the answer is known."""
-    size = 0
-    with contextlib.suppress(TimeoutError, httpx.HTTPError, aiohttp.ClientError, OSError):
-        async with asyncio.timeout(_DRAIN_TIMEOUT):
-            async for chunk in response.aiter_raw():
-                size += len(chunk)
-                if size > _READ:
-                    return
-
-
-def _transport(private: bool, context: ssl.SSLContext) -> AiohttpTransport:
-    """Httpx's transport by itself: what its client does besides has no place here, and takes as long again."""
-
-    def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=0,
-            ssl=context,
-            keepalive_timeout=KEEPALIVE,
-            socket_factory=lambda address: _guarded_socket(address, private),
-        )
-        # PHP scripts have been seen to print notices into their headers. No cookies: one session serves many partners.
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), max_field_size=_READ)
-
-    return AiohttpTransport(verify=context, client=session)
-
-
-def _guarded_socket(address: Any, private: bool) -> socket.socket:
-    """A socket for an address that is about to be connected to, whatever name or spelling it came from."""
-    family, kind, protocol, _, where = address
-    if not may_reach(where[0], private):
-        raise AddressRefused("an address that callbacks may not reach")
-    return socket.socket(family, kind, protocol)
 
 
 def reason_of(error: BaseException) -> str:
