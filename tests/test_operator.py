@@ -37,8 +37,9 @@ def figures(operator: Address) -> dict[str, float]:
 
 
 def told(log: Path, event: str) -> list[dict[str, Any]]:
-    """The lines of a log about something."""
-    lines = (json.loads(line) for line in log.read_text().splitlines() if line.startswith("{"))
+    """The lines of a log about something. The last one may be about to be written."""
+    whole, _, _ = log.read_text().rpartition("\n")
+    lines = (json.loads(line) for line in whole.splitlines() if line.startswith("{"))
     return [line for line in lines if line["event"] == event]
 
 
