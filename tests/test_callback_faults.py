@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import random
 import socket
@@ -10,6 +11,7 @@ import statistics
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from gateway.mapping.callbacks import CallbackFormat, CallbackTarget, Facts
 from gateway.mapping.loader import Plan
 from gateway.mapping.schema.callbacks import CallbackSection
 from gateway.outbound.callbacks import CallbackDispatcher
+from gateway.outbound.transports import Transports, transports
 from gateway.outbound.web import NoWebAnswer, WebAnswer, WebClient
 from gateway.store.callbacks import CallbackState, CallbackStore, Script, callback_row, insert_callbacks
 from gateway.store.database import Database
@@ -288,6 +291,22 @@ async def posted(url: str, times: int) -> list[WebAnswer | NoWebAnswer]:
 def test_a_200_is_a_200_whatever_its_body(answer: bytes) -> None:
     url, _ = served(answer)
     assert asyncio.run(posted(url, 1)) == [WebAnswer(200)]
+
+
+def test_what_calls_scripts_is_loaded_again_if_it_could_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has no file descriptors left, for example."""
+    loads: list[Callable[[], Transports]] = [transports, _no_descriptors]
+
+    def load() -> Transports:
+        return loads.pop()()
+
+    monkeypatch.setattr("gateway.outbound.web._load", load)
+    url, _ = served(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    assert asyncio.run(posted(url, 2)) == [NoWebAnswer("OSError"), WebAnswer(200)]
+
+
+def _no_descriptors() -> Transports:
+    raise OSError(errno.EMFILE, "Too many open files")
 
 
 def test_no_partner_gets_the_cookies_of_another() -> None:

@@ -12,6 +12,11 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 
 Address = IPv4Address | IPv6Address
 
+
+class AddressRefused(OSError):
+    """The address behind a name is none that callbacks may reach."""
+
+
 #: Where clouds give out credentials: never to be reached, whatever a file says.
 _METADATA = frozenset(
     ipaddress.ip_address(each)

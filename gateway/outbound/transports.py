@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import socket
 import ssl
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from gateway.core.addresses import may_reach
+from gateway.core.addresses import AddressRefused, may_reach
 from gateway.outbound.connections import KEEPALIVE
-from gateway.outbound.web import READ, AddressRefused, Transports
+
+#: Bytes of one header of an answer.
+_LONGEST_FIELD = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Transports:
+    """To addresses that must be public, and to those that may be private; ``error`` is what they fail with besides."""
+
+    public: AiohttpTransport
+    private: AiohttpTransport
+    error: type[Exception]
 
 
 def transports() -> Transports:
     """New ones."""
     context = httpx.create_ssl_context()
-    return Transports(_transport(private=False, context=context), _transport(True, context), aiohttp.ClientError)
+    public, private = (_transport(private, context) for private in (False, True))
+    return Transports(public, private, aiohttp.ClientError)
 
 
 def _transport(private: bool, context: ssl.SSLContext) -> AiohttpTransport:
@@ -32,7 +45,9 @@ def _transport(private: bool, context: ssl.SSLContext) -> AiohttpTransport:
             socket_factory=lambda address: _guarded_socket(address, private),
         )
         # PHP scripts have been seen to print notices into their headers. No cookies: one session serves many partners.
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), max_field_size=READ)
+        return aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), max_field_size=_LONGEST_FIELD
+        )
 
     return AiohttpTransport(verify=context, client=session)
 

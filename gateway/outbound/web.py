@@ -6,14 +6,20 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import httpx
+
+from gateway.core.addresses import AddressRefused
+
+if TYPE_CHECKING:
+    from gateway.outbound.transports import Transports
 
 #: Seconds to get a connection, and for the whole of a request.
 CONNECT_TIMEOUT = 10.0
 REQUEST_TIMEOUT = 30.0
 #: Bytes of an answer that are read, so that its connection can be used again; what it says is not looked at.
-READ = 64 * 1024
+_READ = 64 * 1024
 #: Headers of every request: who asks, and that the answer is not to be packed.
 PLAIN = {"Accept-Encoding": "identity", "User-Agent": "smsbat-gateway"}
 _DRAIN_TIMEOUT = 2.0
@@ -22,19 +28,6 @@ _DEEPEST = 10
 #: What goes wrong with a request or its answer.
 _ERRORS: tuple[type[Exception], ...] = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError)
 _EXTENSIONS = {"timeout": httpx.Timeout(REQUEST_TIMEOUT, connect=CONNECT_TIMEOUT).as_dict()}
-
-
-class AddressRefused(OSError):
-    """The address behind a name is none that callbacks may reach."""
-
-
-@dataclass(frozen=True, slots=True)
-class Transports:
-    """To addresses that must be public, and to those that may be private; ``error`` is what they fail with besides."""
-
-    public: httpx.AsyncBaseTransport
-    private: httpx.AsyncBaseTransport
-    error: type[Exception]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +49,19 @@ class WebClient:
     """Makes requests to addresses that may be private, or not; one instance for all partners."""
 
     def __init__(self) -> None:
-        self._loading: asyncio.Task[Transports] | None = None
-        self._errors = _ERRORS
+        self._transports: Transports | None = None
+        self._loading = asyncio.Lock()
 
-    async def _transports(self) -> Transports:
-        """Loaded in a thread when the first request needs them: that takes as long as half of a gateway's start."""
-        if self._loading is None:
-            self._loading = asyncio.create_task(asyncio.to_thread(_loaded))
-        transports = await asyncio.shield(self._loading)
-        self._errors = (*_ERRORS, transports.error)
-        return transports
+    async def _loaded(self) -> Transports:
+        """In a thread, when the first request needs them; if it can't be done, the next one tries again."""
+        async with self._loading:
+            if self._transports is None:
+                self._transports = await asyncio.to_thread(_load)
+            return self._transports
+
+    @property
+    def _errors(self) -> tuple[type[Exception], ...]:
+        return _ERRORS if self._transports is None else (*_ERRORS, self._transports.error)
 
     async def send(
         self, method: str, url: str, private: bool, content_type: str | None = None, content: bytes | None = None
@@ -92,17 +88,16 @@ class WebClient:
         if url.userinfo:
             # The transport refuses credentials inside an address; they go into a header.
             next(httpx.BasicAuth(url.username, url.password).sync_auth_flow(request))
-        transports = await self._transports()
+        transports = await self._loaded()
         async with _answered(transports.private if private else transports.public, request) as response:
             await self._drain(response)
             return WebAnswer(response.status_code, retry_after(response.headers))
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._loading is not None:
-            transports = await self._loading
-            await transports.public.aclose()
-            await transports.private.aclose()
+        if self._transports is not None:
+            await self._transports.public.aclose()
+            await self._transports.private.aclose()
 
     async def _drain(self, response: httpx.Response) -> None:
         """Read a little, so that the connection can be used again. Whatever is wrong with it, the answer is known."""
@@ -111,12 +106,12 @@ class WebClient:
             async with asyncio.timeout(_DRAIN_TIMEOUT):
                 async for chunk in response.aiter_raw():
                     size += len(chunk)
-                    if size > READ:
+                    if size > _READ:
                         return
 
 
-def _loaded() -> Transports:
-    from gateway.outbound.transports import transports  # noqa: PLC0415 a fifth of a second that few starts need
+def _load() -> Transports:
+    from gateway.outbound.transports import transports  # noqa: PLC0415 a fifth of a second that no start needs
 
     return transports()
 
