@@ -38,6 +38,9 @@ class Point(StrEnum):
     READ_BACK = "messages read back, not queued"
 
 
+#: Those that every message comes to: Python 3.11 finds a member of an enumeration by a call, each time it is named.
+UNDERSTOOD, STORED, ANSWER_LEAVES, ANSWERED = Point.UNDERSTOOD, Point.STORED, Point.ANSWER_LEAVES, Point.ANSWERED
+
 Hook = Callable[[Point], None]
 
 

@@ -29,7 +29,7 @@ class MessageIds:
         if now_ms > self._time or self._count == _LAST:
             self._begin(max(now_ms, self._time + 1))
         self._count += 1
-        return f"{self._head}{self._count:04x}-{self._tails.pop() if self._tails else self._draw()}"
+        return f"{self._head}{self._count:04x}-{self._draw()}"
 
     def _begin(self, time: int) -> None:
         """Another millisecond. The count begins in the lower half, so that there is always room for thousands."""

@@ -26,15 +26,12 @@ from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
 from gateway.mapping.remembered import Remembered
-from gateway.points import Point, reach
+from gateway.points import ANSWER_LEAVES, UNDERSTOOD, reach
 from gateway.store.records import RecordStore
 from gateway.tracing import Observer
 from gateway.wire.request_line import host_name
 
 log = structlog.get_logger("gateway.inbound")
-
-# To name a member of an enumeration takes Python 3.11 as long as a call.
-_UNDERSTOOD, _ANSWER_LEAVES = Point.UNDERSTOOD, Point.ANSWER_LEAVES
 
 
 class Operation(Protocol):
@@ -69,7 +66,7 @@ class LegacyApp:
             return
         await abreast()
         told = [*answer.headers, (b"connection", b"close")] if body.left_unread else answer.headers
-        reach(_ANSWER_LEAVES)
+        reach(ANSWER_LEAVES)
         await send({"type": "http.response.start", "status": answer.status, "headers": told})
         await send({"type": "http.response.body", "body": answer.body})
         exchange.moments.append(time.perf_counter())
@@ -123,7 +120,7 @@ class LegacyApp:
             await asyncio.create_task(self._keep(exchange, account, now))
         await abreast()
         exchange.build(now, lambda: self._ids.new(now), draw_code)
-        reach(_UNDERSTOOD)
+        reach(UNDERSTOOD)
         exchange.moments.append(time.perf_counter())
         await abreast()
         operation = self._operations.get(exchange.endpoint.operation or "")

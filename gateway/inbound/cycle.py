@@ -11,11 +11,9 @@ from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent, HT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from gateway.inbound.turns import Served, Together, Turns
-from gateway.points import Point, reach
+from gateway.points import ANSWERED, reach
 
 _CLOSE = (b"connection", b"close")
-# To name a member of an enumeration takes Python 3.11 as long as a call.
-_ANSWERED = Point.ANSWERED
 
 
 @cache
@@ -146,7 +144,7 @@ class Cycle(RequestResponseCycle):
 
     def _write(self, head: bytes, body: bytes) -> None:
         self.transport.write(head + (b"\r\n" if self.keep_alive else b"Connection: close\r\n\r\n") + body)
-        reach(_ANSWERED)
+        reach(ANSWERED)
         self.response_complete = True
         if self._event is not None:
             self._event.set()

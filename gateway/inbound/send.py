@@ -17,7 +17,7 @@ from gateway.mapping.exchange import NO_RESULTS, Exchange
 from gateway.outbound.releaser import Releaser
 from gateway.outbound.reports import Reports
 from gateway.outbound.sender import Sender
-from gateway.points import Point, reach
+from gateway.points import STORED, reach
 from gateway.store.admission import NO_TERMS, Terms
 from gateway.store.messages import MessageStore
 from gateway.store.numbers import Numbers
@@ -54,44 +54,27 @@ class SendOperation:
         sender = self._senders[account.smsbat]
         if account.refuse_on_timeout and sender.backed_up:
             raise Refusal("temporary")
-        deadline, messages, terms = time.monotonic() + account.wait, exchange.messages, _terms(exchange, account)
+        deadline = time.monotonic() + account.wait
+        if account.repeats is not None:
+            return await self._with_repeats(exchange, sender, account, deadline, results)
+        messages, terms = exchange.messages, _terms(exchange, account)
         if terms or _is_held(messages):
-            return await self._under_terms(exchange, sender, account, terms, deadline, results)
-        # What most requests are: they need not be woken between the two.
-        store = partial(self._store.put, messages, account.smsbat, exchange.follow_ups)
-        receipts = _each(await sender.submit(messages, account, deadline, store), messages)
-        return await self._settled(exchange, account, messages, receipts, results)
-
-    async def _under_terms(
-        self,
-        exchange: Exchange,
-        sender: Sender,
-        account: Account,
-        terms: Terms,
-        deadline: float,
-        results: Mapping[str, object],
-    ) -> Answer:
-        """The same for messages that are looked at before they are taken, or go out later."""
-        if terms.repeats is not None:
-            return await self._with_repeats(exchange, sender, account, terms, deadline, results)
-        messages, node = exchange.messages, self._store.node
-        await self._accept(exchange, account, terms)
-        receipts = await self._submit(sender, messages, account, deadline, node)
+            node = self._store.node
+            await self._accept(exchange, account, terms)
+            receipts = await self._submit(sender, messages, account, deadline, node)
+        else:
+            # What most requests are: they need not be woken between the two.
+            store = partial(self._store.put, messages, account.smsbat, exchange.follow_ups)
+            receipts = _each(await sender.submit(messages, account, deadline, store), messages)
         return await self._settled(exchange, account, messages, receipts, results)
 
     async def _with_repeats(
-        self,
-        exchange: Exchange,
-        sender: Sender,
-        account: Account,
-        terms: Terms,
-        deadline: float,
-        results: Mapping[str, object],
+        self, exchange: Exchange, sender: Sender, account: Account, deadline: float, results: Mapping[str, object]
     ) -> Answer:
         """The verdicts of what is new decide the answer, else those of the messages that are repeated."""
         node = self._store.node
         with _Announced(self._awaited, exchange.messages) as announced:
-            fresh = await self._accept(exchange, account, terms)
+            fresh = await self._accept(exchange, account, _terms(exchange, account))
             # Before anything else is waited for: those requests may end meanwhile.
             repeated = [self._awaited.get(message.id) for message in exchange.messages]
             if not fresh:
@@ -153,7 +136,7 @@ class SendOperation:
     async def _accept(self, exchange: Exchange, account: Account, terms: Terms) -> list[Message]:
         """Store the messages, and return those that are new; those that repeat others take their ids."""
         ids = await self._store.accept(exchange.messages, account.smsbat, terms, exchange.follow_ups)
-        reach(Point.STORED)
+        reach(STORED)
         if ids is None:
             raise Refusal("rate_limited")
         asked = exchange.messages

@@ -42,7 +42,7 @@ class _Page:
     def render(self, scope: Scope) -> Answer:
         body = self.write(scope)
         headers = ((b"content-type", self.content_type), (b"content-length", b"%d" % len(body)))
-        return Answer._make((scope["error.status"] if self.status is None else self.status, headers, body))
+        return Answer(scope["error.status"] if self.status is None else self.status, headers, body)
 
 
 @dataclass(frozen=True, slots=True)

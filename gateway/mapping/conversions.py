@@ -124,8 +124,7 @@ def _any(raw: bytes, reading: Reading) -> str:
     return raw.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def plain_text(raw: bytes, reading: Reading) -> str:
-    """A text in UTF-8 of which nothing else is asked."""
+def _string(raw: bytes, reading: Reading) -> str:
     return decode(raw, "utf-8")
 
 
@@ -236,7 +235,7 @@ def text_converter(name: str, spec: Parameter, narrower: list[tuple[Holds, int]]
     """Reads texts; ``narrower`` are lengths under guards, ``parts`` counts how many SMS it takes."""
     in_charset, newlines, most, contains = spec.type == "text", spec.newlines, spec.max, spec.contains
     if not (in_charset or newlines or narrower or contains or parts) and most is None:
-        return plain_text
+        return _string
     # Up to this length a text is never too long, whatever the guards say.
     short = min([*(limit for _, limit in narrower), *([] if most is None else [most])], default=None)
 

@@ -161,12 +161,8 @@ class Exchange:
         """The answer to success; ``results`` are what the operation adds to what is known already."""
         assert self.endpoint is not None
         assert self.fields is not None
-        known = {**self.values, "messages": self.messages}
-        if self.messages:
-            first = self.messages[0]
-            known["sent.id"], known["sent.number"] = first.id, first.number
-        known.update(results)
-        return self.endpoint.answers.give(known, self.fields)
+        sent = {"sent.id": self.messages[0].id, "sent.number": self.messages[0].number} if self.messages else {}
+        return self.endpoint.answers.give({**self.values, "messages": self.messages, **sent, **results}, self.fields)
 
     def refuse(self, refusal: Refusal) -> Answer:
         """The answer to a request that is refused."""

@@ -10,7 +10,7 @@ from typing import Any
 from gateway.core.parts import PartsTable
 from gateway.errors import Refusal
 from gateway.mapping.code import Code
-from gateway.mapping.conversions import BY_SPEC, PLAIN, Convert, Reading, TooLong, plain_text, text_converter
+from gateway.mapping.conversions import BY_SPEC, PLAIN, Convert, Reading, TooLong, text_converter
 from gateway.mapping.functions import Scope, flat, when_asked
 from gateway.mapping.operations import NAME_FIELDS, RECORD_NAMES
 from gateway.mapping.schema.parameter import Parameter
@@ -76,7 +76,7 @@ class ParameterCheck:
         applies = "" if self.applies is None else f" and {code.constant(self.applies)}(values, fields)"
         with code.under(f"if {sent}{applies}"):
             with code.under("try"):
-                self._write_converted(code, value, sent)
+                code.line(f"{value} = {code.constant(self.convert)}({sent}, reading)")
             with code.under("except ValueError as error"):
                 code.line(f"raise {me}.refused(error) from error")
         with code.under("else"):
@@ -93,15 +93,6 @@ class ParameterCheck:
             with code.under(f"if nested and {code.constant(self.would_lose)}(reading)"):
                 code.line(f"raise {me}.fault")
         return code.kept(f"({sent}[-1] or fields.last({self.raw!r})) if {sent} else None")
-
-    def _write_converted(self, code: Code, value: str, sent: str) -> None:
-        if self.convert is not plain_text:
-            code.line(f"{value} = {code.constant(self.convert)}({sent}, reading)")
-            return
-        # The same as it does, without two calls.
-        code.line(f"{value} = {sent}.decode()")
-        with code.under(f"if {chr(0)!r} in {value}"):
-            code.line("raise ValueError")
 
     def _write_what_follows(self, code: Code, me: str, value: str) -> None:
         if self.known_by_parts:

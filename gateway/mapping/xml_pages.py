@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from gateway.mapping.code import Code
 from gateway.mapping.functions import NOTHING, Each, Literal, Mapped, Node, Scope, evaluator, in_scope, when_asked
-from gateway.wire.xml import STEP, attribute_text, element, nested, text_of, unparse
+from gateway.wire.xml import STEP, attribute, element, nested, text_of, unparse
 
 
 def xml_page(page: Node, declaration: str | None) -> Callable[[Scope], bytes]:
@@ -91,8 +91,7 @@ class _Page:
         written = []
         for key, node in members:
             value = self._code.kept(node.write(self._code))
-            text = f"{self._code.constant(attribute_text)}({value})"
-            written.append(f"('' if {value} is None else {f' {key[1:]}=' + chr(34)!r} + {text} + {chr(34)!r})")
+            written.append(f"('' if {value} is None else {self._code.constant(attribute)}({key!r}, {value}))")
         return self._code.kept(" + ".join(written))
 
     def _nested(self, name: str, attributes: str, inside: list[tuple[str, Node]], indent: str) -> None:

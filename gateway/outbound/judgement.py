@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.core.messages import CREDENTIAL_OUTCOMES, NOT_REFUSED, Message, Outcome, Receipt, State
+from gateway.core.messages import CREDENTIAL_OUTCOMES, Message, Outcome, Receipt, State
 from gateway.mapping.accounts import Account
 from gateway.mapping.upstream import UpstreamPlan
 from gateway.outbound.checks import first_check, last_check
@@ -83,7 +83,7 @@ def _settled(upstream: UpstreamPlan, batch: list[Pending], receipts: list[Receip
     for pending, said in zip(batch, receipts, strict=True):
         receipt = _DUPLICATE if pending.maybe_out and upstream.says_duplicate(said) else said
         settled = _end_of(pending.message, pending.account, receipt, now)
-        if receipt.outcome in NOT_REFUSED:
+        if settled.went_out:
             # On disk it is safe already, so the client need not wait for a second write. A refusal does wait: told
             # and then forgotten, it would go out after a restart.
             pending.maybe_out = pending.settling = True

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from gateway.core.messages import NOT_REFUSED, Message, Outcome, Receipt
+from gateway.core.messages import Message, Outcome, Receipt
 from gateway.mapping.accounts import Account
 
 _NO_VERDICT = Receipt(Outcome.TEMPORARY)
@@ -37,7 +37,7 @@ class Verdicts:
         if self._receipts[message_id] is None:
             self._receipts[message_id] = receipt
             self._missing -= 1
-            self.has_taken = self.has_taken or receipt.outcome in NOT_REFUSED
+            self.has_taken = self.has_taken or not receipt.refused
         if self._missing == 0:
             self.end_wait()
 
@@ -76,10 +76,6 @@ class Verdicts:
     def receipts(self) -> list[Receipt]:
         """The receipts in request order; one not known counts as unknown."""
         return [receipt or Receipt(Outcome.UNKNOWN) for receipt in self._receipts.values()]
-
-
-#: Of those whose wait has not begun.
-_NOBODY: set[Verdicts] = set()
 
 
 @dataclass(slots=True)
@@ -135,7 +131,7 @@ class Submission:
         self.deadline = deadline
         self.verdicts = Verdicts(map(_ID, messages), over)
         self.pending = [Pending(message, account, self.verdicts) for message in messages]
-        self.waits = _NOBODY
+        self.waits: set[Verdicts] = set()
 
 
 def may_have_gone_out(pending: Sequence[Pending]) -> bool:

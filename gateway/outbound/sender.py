@@ -32,7 +32,7 @@ from gateway.outbound.pace import Pace
 from gateway.outbound.pending import Pending, Submission, may_have_gone_out
 from gateway.outbound.reports import Reports
 from gateway.outbound.settlement import Settlement
-from gateway.points import Point, reach
+from gateway.points import STORED, Point, reach
 from gateway.store.messages import MessageStore, Reading
 from gateway.store.settled import Settled
 from gateway.store.writer import Told
@@ -50,8 +50,6 @@ LONGEST_ALARM = 60.0
 #: Stores messages, and tells when they are on disk or why they are not.
 Storing = Callable[[Told], None]
 _BUSY_CALLS = 4
-# To name a member of an enumeration takes Python 3.11 as long as a call.
-_STORED = Point.STORED
 _NOTHING_READ = Reading([], exhausted=False)
 
 
@@ -150,7 +148,7 @@ class Sender:
 
     def _stored(self, submission: Submission, node: str, failure: Exception | None) -> None:
         if failure is None:
-            reach(_STORED)
+            reach(STORED)
             self._queue(submission, node)
         else:
             submission.verdicts.fail(failure)
@@ -274,7 +272,7 @@ class Sender:
 
     def _unexpired(self, batch: list[Pending]) -> list[Pending]:
         now = now_ms()
-        expired = [each for each in batch if (message := each.message).due_at + message.ttl * 1000 <= now]
+        expired = [pending for pending in batch if pending.message.expires_at <= now]
         if not expired:
             return batch
         self._spawn(self._settle([(pending, out_of_time(pending)) for pending in expired]))

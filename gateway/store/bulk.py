@@ -49,15 +49,16 @@ def _writer(compiled: SQLCompiler, own: frozenset[str]) -> Callable[[Connection,
     assert not compiled.post_compile_params
     sql, constants = str(compiled), {name: value for name, value in compiled.params.items() if name not in own}
     if compiled.positiontup is None:
-        return lambda connection, rows: _run(connection, sql, [{**row, **constants} for row in rows])
+        return partial(_to_server, sql, constants)
     values = itemgetter(*compiled.positiontup)
     if compiled.isinsert and not constants and _VALUES.search(sql):
         return partial(_inserted, sql, values, _MOST_VALUES // len(compiled.positiontup))
-    return lambda connection, rows: _on_file(connection, sql, [values({**row, **constants}) for row in rows])
+    whole = (lambda row: values({**row, **constants})) if constants else values
+    return lambda connection, rows: _on_file(connection, sql, [*map(whole, rows)])
 
 
-def _run(connection: Connection, sql: str, rows: list[Any]) -> None:
-    connection.exec_driver_sql(sql, rows)
+def _to_server(sql: str, constants: Mapping[str, Any], connection: Connection, rows: Rows) -> None:
+    connection.exec_driver_sql(sql, [{**row, **constants} for row in rows])
 
 
 def _inserted(

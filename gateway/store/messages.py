@@ -33,7 +33,7 @@ from gateway.store.contents import content_of, written
 from gateway.store.database import Database
 from gateway.store.nodes import ALONE, Share
 from gateway.store.reports import Applied, ReportStore
-from gateway.store.settled import IS_UNSETTLED, WENT_OUT, Settled, receipt_of, statements
+from gateway.store.settled import IS_UNSETTLED, Settled, receipt_of, statements
 from gateway.store.tables import messages, nodes
 from gateway.store.writer import Told
 
@@ -121,7 +121,7 @@ class MessageStore:
 
         Of those that did not go out their clients are told: nothing follows them then.
         """
-        refused = [{"_first": each.id} for each in settled if each.state not in WENT_OUT]
+        refused = [{"_first": each.id} for each in settled if not each.went_out]
         if not refused:
             await self._write_settled(settled, now)
             return
@@ -264,48 +264,27 @@ def message_row(
     message: Message, smsbat: str, state: str = State.ACCEPTED.value, node: str | None = None
 ) -> dict[str, Any]:
     """A row of the table of messages."""
-    # All at once: one by one they are looked up by their places.
-    (
-        message_id,
-        submission,
-        position,
-        account,
-        dialect,
-        channel,
-        sender,
-        recipient,
-        digits,
-        content,
-        ttl,
-        reference,
-        report,
-        accepted_at,
-        due_at,
-        number,
-        batch,
-        follows,
-    ) = message
     return {
-        "id": message_id,
-        "submission": submission,
-        "position": position,
-        "account": account,
+        "id": message.id,
+        "submission": message.submission,
+        "position": message.position,
+        "account": message.account,
         "smsbat": smsbat,
-        "dialect": dialect,
-        "channel": channel,
-        "sender": sender,
-        "recipient": recipient,
-        "digits": digits,
-        "reference": reference,
-        "report": report,
-        "content": written(content),
+        "dialect": message.dialect,
+        "channel": message.channel,
+        "sender": message.sender,
+        "recipient": message.recipient,
+        "digits": message.digits,
+        "reference": message.reference,
+        "report": message.report,
+        "content": written(message.content),
         "state": state,
-        "accepted_at": accepted_at,
-        "due_at": due_at,
-        "expires_at": due_at + ttl * 1000,
-        "number": number,
-        "batch": batch,
-        "follows": follows,
+        "accepted_at": message.accepted_at,
+        "due_at": message.due_at,
+        "expires_at": message.expires_at,
+        "number": message.number,
+        "batch": message.batch,
+        "follows": message.follows,
         "node": node,
     }
 

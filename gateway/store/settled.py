@@ -127,11 +127,7 @@ class Settled(NamedTuple):
 
 
 def _kept_of(message: Message) -> Content | None:
-    content = message.content
-    if content.secret is None and content.otp is None:
-        # As nearly all are, and quicker to tell than what its code is.
-        return None
-    return content.struck_out if content.code else None
+    return message.content.struck_out if message.content.code else None
 
 
 def receipt_of(row: Row[Any]) -> Receipt:

@@ -60,12 +60,7 @@ def nested(name: str, attributes: str, inside: Iterable[str], indent: str) -> st
 
 def attribute(key: str, value: object) -> str:
     """An attribute; its key begins with an ``@``."""
-    return f' {key[1:]}="{attribute_text(value)}"'
-
-
-def attribute_text(value: object) -> str:
-    """A value as it stands in an attribute."""
-    return _escape(value, _ATTRIBUTE)
+    return f' {key[1:]}="{_escape(value, _ATTRIBUTE)}"'
 
 
 def text_of(value: object) -> str:
