@@ -50,14 +50,15 @@ class WebClient:
 
     def __init__(self) -> None:
         self._transports: Transports | None = None
-        self._loading = asyncio.Lock()
 
-    async def _loaded(self) -> Transports:
-        """In a thread, when the first request needs them; if it can't be done, the next one tries again."""
-        async with self._loading:
-            if self._transports is None:
-                self._transports = await asyncio.to_thread(_load)
-            return self._transports
+    def _loaded(self) -> Transports:
+        """By the first request; if it can't be done, the next one tries again.
+
+        All others wait for it. In a thread it would wait for all others: under load ten seconds, for the interpreter.
+        """
+        if self._transports is None:
+            self._transports = _load()
+        return self._transports
 
     @property
     def _errors(self) -> tuple[type[Exception], ...]:
@@ -88,7 +89,7 @@ class WebClient:
         if url.userinfo:
             # The transport refuses credentials inside an address; they go into a header.
             next(httpx.BasicAuth(url.username, url.password).sync_auth_flow(request))
-        transports = await self._loaded()
+        transports = self._loaded()
         async with _answered(transports.private if private else transports.public, request) as response:
             await self._drain(response)
             return WebAnswer(response.status_code, retry_after(response.headers))
