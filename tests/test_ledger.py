@@ -39,8 +39,8 @@ def books_with(*kills: Kill) -> Books:
     """Message a went out in two calls, of the lives 1 and 2, each answered."""
     books = Books(accepted={"1": "a"}, kills=[*kills])
     body = b'{"messages": [{"customerMessageId": "a", "to": "1"}]}'
-    books.took(1, body).answered = 100.5
-    books.took(2, body).answered = 110.5
+    books.took(1, 100.0, body).answered = 100.5
+    books.took(2, 110.0, body).answered = 110.5
     return books
 
 
@@ -49,7 +49,7 @@ def books_with(*kills: Kill) -> Books:
     [
         (Kill(1, 100.2, None), (1, 0, 0)),
         (Kill(1, 100.6, None), (0, 1, 0)),
-        (Kill(1, 105.0, None), (0, 0, 1)),
+        (Kill(1, 111.0, None), (0, 0, 1)),
         (Kill(3, 100.2, None), (0, 0, 1)),
         # The call of a killed process can be read behind that of the next one.
         (Kill(2, 100.0, None), (1, 0, 0)),
@@ -57,6 +57,16 @@ def books_with(*kills: Kill) -> Books:
 )
 def test_a_double_is_labelled_by_the_kill_that_explains_it(kill: Kill, expected: tuple[int, int, int]) -> None:
     doubles = books_with(kill).doubles()
+    assert (doubles.unanswered, doubles.unwritten, doubles.outside) == expected
+
+
+@pytest.mark.parametrize(("on_disk", "expected"), [(100.7, (0, 0, 1)), (110.7, (0, 1, 0))])
+def test_what_the_disk_has_may_not_be_doubled(on_disk: float, expected: tuple[int, int, int]) -> None:
+    """Whatever the kill explains otherwise; the second call is of 110."""
+    books = books_with(Kill(1, 100.6, None))
+    books.was_on_disk(["a"], on_disk)
+    books.was_on_disk(["a"], 120.0)
+    doubles = books.doubles()
     assert (doubles.unanswered, doubles.unwritten, doubles.outside) == expected
 
 
@@ -68,6 +78,7 @@ def test_what_must_not_be_is_seen() -> None:
     books.was_told("type=delivery&msg_id=a&status=undelivered")
     books.bulks.add("news")
     books.refused.add("1")
-    books.took(3, b'{"messages": [{"customerMessageId": "c", "to": "1"}]}')
+    books.took(3, 120.0, b'{"messages": [{"customerMessageId": "c", "to": "1"}]}')
     assert (books.lost, books.untold) == ({"2"}, {"a", "b", "news"})
+    assert books.unwritten == {"a", "c"}
     assert (books.refused_and_sent, books.under_two_ids) == ({"1"}, {"1"})

@@ -65,7 +65,7 @@ class Door:
         async def answer(message: Any) -> None:
             # The stand-in has taken the messages when it begins its answer.
             if message["type"] == "http.response.start" and message["status"] == 200:
-                calls.append(self._books.took(life, bytes(body)))
+                calls.append(self._books.took(life, time.monotonic(), bytes(body)))
             await before(message)
 
         before = self._before_answer(life, Outside.CALL_UNANSWERED, send)

@@ -9,13 +9,14 @@ import random
 import tempfile
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.ledger.books import CALL, Books, faults
 from benchmarks.ledger.clients import Clients
+from benchmarks.ledger.disk import Disk
 from benchmarks.ledger.doors import ASKED, Door, Smsbats
 from benchmarks.ledger.lives import Life, Node, Nursery, nursery
 from benchmarks.ledger.places import PLACES, SELDOM, Outside, Place
@@ -114,6 +115,7 @@ class Run:
     nursery: Nursery
     nodes: list[Node]
     smsbats: Smsbats
+    disk: Disk
     agenda: Agenda
     dice: random.Random
     #: Where bulk requests want their end told.
@@ -140,6 +142,12 @@ class Run:
             else:
                 await self._rest_of(life, place)
             await node.end(life)
+            await self._read(self.books.submitted[life.number])
+
+    async def _read(self, ids: Collection[str]) -> None:
+        """Write down which of these messages are settled, as the disk has it."""
+        settled = await asyncio.to_thread(self.disk.settled, list(ids))
+        self.books.was_on_disk(settled, time.monotonic())
 
     async def _rest_of(self, life: Life, place: Place) -> None:
         """Wait for the end of what was killed at a place; a worker's siblings go on for a while."""
@@ -164,13 +172,20 @@ class Run:
     async def work_off(self) -> None:
         """The last life: everything that is owed is done, or nothing new happens for a while."""
         lives = [await self._begin(node, None, 0) for node in self.nodes]
-        seen, since = (0, 0), time.monotonic()
-        while (self.books.lost or self.books.untold) and time.monotonic() - since < _NO_MORE:
+        seen, since = (0, 0, 0), time.monotonic()
+        while await self._is_owed() and time.monotonic() - since < _NO_MORE:
             await asyncio.sleep(0.1)
-            if (now := (len(self.books.calls), self.books.tellings)) != seen:
+            if (now := (len(self.books.calls), self.books.tellings, len(self.books.on_disk))) != seen:
                 seen, since = now, time.monotonic()
         for life in lives:
             await life.kill()
+
+    async def _is_owed(self) -> bool:
+        """Whether anything is to be done yet: sent, told, or, when all that is, written down."""
+        if self.books.lost or self.books.untold:
+            return True
+        await self._read(self.books.unwritten)
+        return bool(self.books.unwritten)
 
 
 async def run(
@@ -210,6 +225,7 @@ async def _set_up(arrangement: Arrangement, books: Books, agenda: Agenda, dice: 
         smsbats = Smsbats(books, _LATENCY, _PACE)
         stack.push_async_callback(smsbats.close)
         database = new_database() if arrangement.database == "postgresql" else f"sqlite:///{folder / 'gateway.db'}"
+        disk = stack.enter_context(contextlib.closing(Disk(database)))
         lives: dict[int, Life] = {}
 
         def unanswered(number: int, place: Outside) -> None:
@@ -223,7 +239,7 @@ async def _set_up(arrangement: Arrangement, books: Books, agenda: Agenda, dice: 
             _node(folder / f"node-{each}", arrangement, database, door, books) for each in range(arrangement.nodes)
         ]
         # Of no life: whoever has the work, tells it.
-        yield Run(arrangement, books, bearing, nodes, smsbats, agenda, dice, f"{door}/0/partner/ok", lives)
+        yield Run(arrangement, books, bearing, nodes, smsbats, disk, agenda, dice, f"{door}/0/partner/ok", lives)
 
 
 def _node(folder: Path, arrangement: Arrangement, database: str, door: str, books: Books) -> Node:
