@@ -54,8 +54,7 @@ def dying_at(point: Point, nth: int, marks: Path) -> Hook:
 
 
 def _live(birth: Birth) -> NoReturn:
-    """Become the gateway, in a process group of its own."""
-    os.setsid()
+    """Become the gateway."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     log, nothing = os.open(birth.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), os.open(os.devnull, os.O_RDONLY)
     for file, number in ((nothing, 0), (log, 1), (log, 2)):
@@ -80,6 +79,9 @@ def main() -> None:
     born: list[tuple[int, int]] = []
     for line in sys.stdin:
         process = os.fork()
+        # A process group of its own, whoever of both comes first: it may be killed at once.
+        with contextlib.suppress(ProcessLookupError):
+            os.setpgid(process, process)
         if process == 0:
             for _, end in born:
                 os.close(end)
