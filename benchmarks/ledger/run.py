@@ -145,7 +145,9 @@ class Run:
             await self._read(self.books.submitted[life.number])
 
     async def _read(self, ids: Collection[str]) -> None:
-        """Write down which of these messages are settled, as the disk has it."""
+        """Write down which of these messages are settled, as the disk has it; without any there may be no file yet."""
+        if not ids:
+            return
         settled = await asyncio.to_thread(self.disk.settled, list(ids))
         self.books.was_on_disk(settled, time.monotonic())
 
