@@ -77,8 +77,10 @@ class Books:
     #: Ids by phone, and by the life that called.
     ids: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     submitted: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
-    #: By id: the first moment at which the disk was seen to say that the message is settled.
+    #: By id: the first moment at which the disk was seen to say that SMSBAT has the message.
     on_disk: dict[str, float] = field(default_factory=dict)
+    #: Ids of messages that SMSBAT has, and of which the disk does not say so at the end.
+    unwritten: set[str] = field(default_factory=set)
     largest_call: int = 0
     told: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     tellings: int = 0
@@ -96,7 +98,7 @@ class Books:
         return call
 
     def was_on_disk(self, ids: Iterable[str], at: float) -> None:
-        """The disk said of messages that they are settled."""
+        """The disk said of messages that SMSBAT has them."""
         for each in ids:
             self.on_disk.setdefault(each, at)
 
@@ -134,11 +136,6 @@ class Books:
         several = {phone for phone, ids in self.ids.items() if len(ids) > 1}
         return several | {p for p, told in self.accepted.items() if told and self.ids.get(p, {told}) != {told}}
 
-    @property
-    def unwritten(self) -> set[str]:
-        """Ids of messages that SMSBAT has, and of which the disk never said so."""
-        return self.calls.keys() - self.on_disk.keys()
-
     def doubles(self) -> Doubles:
         """What SMSBAT got more than once, and why.
 
@@ -148,16 +145,23 @@ class Books:
         found = Doubles()
         for message, calls in self.calls.items():
             open_ones = [call for call in calls if call.at <= self.on_disk.get(message, call.at)]
-            why = [(call, kill) for call in open_ones if (kill := self._why(call))][: len(open_ones) - 1]
+            why = [(call, kill) for call in open_ones if (kill := self._why(call, calls))][: len(open_ones) - 1]
             found.stories += [self._story(message)] * (len(calls) - 1 - len(why))
             for call, kill in why:
                 _explain(found, call, kill)
         return found
 
-    def _why(self, call: Call) -> Kill | None:
-        """The first kill of the life that made a call, while that had no answer or was not written down."""
-        since = float("inf") if call.answered is None else call.answered + WRITING_DOWN
-        return next((each for each in self.kills if each.life == call.life and each.at <= since), None)
+    def _why(self, call: Call, calls: Sequence[Call]) -> Kill | None:
+        """The kill of the life that made a call, while that had no answer or was not written down.
+
+        Another of the message's calls must be behind it: who repeats a call does so because of the kill.
+        """
+        until = max((each.at for each in calls if each is not call), default=0.0)
+        if call.answered is not None:
+            until = min(until, call.answered + WRITING_DOWN)
+        kills = [each for each in self.kills if each.life == call.life and each.at <= until]
+        # Of a node's several the first behind the call, unless that was read late.
+        return min(kills, key=lambda kill: kill.at < call.at, default=None)
 
     def _story(self, message: str) -> str:
         """The moments of a message, so that whoever reads it can say what happened."""
@@ -183,7 +187,7 @@ def faults(books: Books, missed: Sequence[Place]) -> list[str]:
         "final reports lost": len(books.untold),
         "refused messages sent": len(books.refused_and_sent),
         "messages under two ids": len(books.under_two_ids),
-        "messages never written down as taken": len(books.unwritten),
+        "messages taken and never written down so": len(books.unwritten),
         "doubles outside of the window": doubles.outside,
         f"doubles beyond one call's {CALL} after one kill": max(0, doubles.most - CALL),
     }

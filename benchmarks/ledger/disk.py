@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection
+from pathlib import Path
 
 from sqlalchemy import Engine, NullPool, create_engine, make_url, select
 
-from gateway.core.messages import State
 from gateway.store.chunks import chunks
 from gateway.store.engine import open_engine
+from gateway.store.settled import WENT_OUT
 from gateway.store.tables import messages
 
-#: States of messages that may still be submitted, or again after all.
-_OPEN = [State.PLANNED.value, State.ACCEPTED.value, State.WITHDRAWN.value]
+_TAKEN = messages.c.state.in_([state.value for state in WENT_OUT])
 
 
 class Disk:
@@ -23,12 +23,16 @@ class Disk:
         url = make_url(database)
         self._engine = _only_read(url.database or "") if url.get_backend_name() == "sqlite" else open_engine(database)
 
-    def settled(self, ids: Collection[str]) -> set[str]:
-        """Those of these messages that are never to be submitted any more."""
-        ended = messages.c.state.not_in(_OPEN)
+    def taken(self, ids: Collection[str]) -> set[str]:
+        """Those of these messages that SMSBAT has, or may have: none of them is to be submitted any more.
+
+        Without any there need not be a database yet.
+        """
+        if not ids:
+            return set()
         with self._engine.connect() as connection:
             found = (
-                connection.scalars(select(messages.c.id).where(messages.c.id.in_(some), ended)) for some in chunks(ids)
+                connection.scalars(select(messages.c.id).where(messages.c.id.in_(some), _TAKEN)) for some in chunks(ids)
             )
             return {each for some in found for each in some}
 
@@ -40,5 +44,5 @@ class Disk:
 def _only_read(path: str) -> Engine:
     """Who could write would put the log's pages into the file when it closes: what a killed process left is for the
     next one to find as it was."""
-    address = f"file:{path}?mode=ro"
+    address = f"{Path(path).absolute().as_uri()}?mode=ro"
     return create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True), poolclass=NullPool)

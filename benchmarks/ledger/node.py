@@ -23,7 +23,10 @@ from typing import NoReturn
 from gateway.points import Hook, Point, arm
 
 #: What the command imports late.
-_AHEAD = ("gateway.cli", "gateway.serve", "alembic.command", "psycopg", "sqlalchemy.dialects.postgresql", "uvloop")
+_AHEAD = (
+    *("gateway.cli", "gateway.serve", "gateway.outbound.transports"),
+    *("alembic.command", "psycopg", "sqlalchemy.dialects.postgresql", "uvloop"),
+)
 
 
 @dataclass(frozen=True, slots=True)

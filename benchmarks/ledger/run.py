@@ -140,16 +140,16 @@ class Run:
             elif not await node.died_at_its_place(life, _PATIENCE):
                 self.agenda.again(place)
             else:
+                # At once: a worker's siblings may call for it from now on.
+                await self._read(self.books.submitted[life.number])
                 await self._rest_of(life, place)
             await node.end(life)
             await self._read(self.books.submitted[life.number])
 
     async def _read(self, ids: Collection[str]) -> None:
-        """Write down which of these messages are settled, as the disk has it; without any there may be no file yet."""
-        if not ids:
-            return
-        settled = await asyncio.to_thread(self.disk.settled, list(ids))
-        self.books.was_on_disk(settled, time.monotonic())
+        """Write down which of these messages SMSBAT has, as the disk says."""
+        taken = await asyncio.to_thread(self.disk.taken, list(ids))
+        self.books.was_on_disk(taken, time.monotonic())
 
     async def _rest_of(self, life: Life, place: Place) -> None:
         """Wait for the end of what was killed at a place; a worker's siblings go on for a while."""
@@ -183,11 +183,12 @@ class Run:
             await life.kill()
 
     async def _is_owed(self) -> bool:
-        """Whether anything is to be done yet: sent, told, or, when all that is, written down."""
-        if self.books.lost or self.books.untold:
-            return True
-        await self._read(self.books.unwritten)
-        return bool(self.books.unwritten)
+        """Whether anything is to be sent, told, or written down yet."""
+        books = self.books
+        called = books.calls.keys() - books.on_disk.keys()
+        await self._read(called)
+        books.unwritten = called - books.on_disk.keys()
+        return bool(books.lost or books.untold or books.unwritten)
 
 
 async def run(
