@@ -31,7 +31,7 @@ def ledger(
     """Kill gateways under load, and compare the books of clients, SMSBAT and partner."""
     chosen = seed if seed is not None else random.randrange(2**32)
     arrangements = [Arrangement(each, *SHAPES[name]) for each in database or DATABASES for name in shape or SHAPES]
-    console = Console(width=160)
+    console = Console(width=190)
     console.print(f"seed {chosen}: {kills} kills or more in {len(arrangements)} arrangements")
     results = []
     for arrangement in arrangements:
