@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, inspect, select, text, update
 
-from gateway.core.messages import Content, Outcome, Receipt, State
+from gateway.core.messages import Content, Message, Outcome, Receipt, State
 from gateway.errors import ConfigurationError, RowRefused, StoreUnavailable
 from gateway.store import migrations
 from gateway.store.engine import open_engine
@@ -64,6 +64,26 @@ def test_whoever_settles_first_wins(engine: Engine) -> None:
             "SELECT state, upstream_id, settled_at FROM messages WHERE id = 'id-00001'"
         ).one()
     assert tuple(row) == ("withdrawn", None, 5)
+
+
+def test_each_of_many_is_settled_by_its_own_receipt(engine: Engine) -> None:
+    """One that was withdrawn stays so; of one that two calls came back with, both say the same."""
+    many = [message(number) for number in range(400)]
+
+    def taken(each: Message) -> Settled:
+        return Settled.by(each, Receipt(Outcome.ACCEPTED, f"of {each.id}"))
+
+    async def scenario(store: MessageStore) -> None:
+        await store.accept(many, "main")
+        await store.settle([Settled(many[3].id, State.WITHDRAWN)], 5)
+        await store.settle([taken(each) for each in (*many, many[5])], 6)
+
+    run(engine, scenario)
+    with engine.connect() as connection:
+        columns = messages.c.id, messages.c.state, messages.c.upstream_id, messages.c.settled_at
+        found = {row.id: tuple(row)[1:] for row in connection.execute(select(*columns))}
+    expected = {each.id: ("submitted", f"of {each.id}", 6) for each in many}
+    assert found == {**expected, many[3].id: ("withdrawn", None, 5)}
 
 
 @pytest.mark.parametrize("status", [None, "sent", "delivered"])

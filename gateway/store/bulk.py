@@ -23,7 +23,8 @@ from gateway.store.chunks import chunks
 Rows = Sequence[Mapping[str, Any]]
 #: One that writes a row each time, with every value that differs bound by name. A constant: it is compiled for good.
 Statement = Insert | Update
-
+#: An option of an update: whichever of several rows that speak of the same message is taken, it comes to the same.
+TOGETHER = "together"
 
 #: Values in one statement, with which every SQLite gets along.
 _MOST_VALUES = 999
@@ -39,11 +40,11 @@ def write_rows(connection: Connection, statement: Statement, rows: Rows) -> None
     if key not in _compiled:
         compiled = statement.compile(dialect=connection.dialect, column_keys=[*rows[0]])
         assert isinstance(compiled, SQLCompiler)
-        _compiled[key] = _writer(compiled, frozenset(rows[0]))
+        _compiled[key] = _writer(compiled, frozenset(rows[0]), statement.get_execution_options().get(TOGETHER, False))
     _compiled[key](connection, rows)
 
 
-def _writer(compiled: SQLCompiler, own: frozenset[str]) -> Callable[[Connection, Rows], None]:
+def _writer(compiled: SQLCompiler, own: frozenset[str], together: bool) -> Callable[[Connection, Rows], None]:
     """Executes a compiled statement whose rows have names of their ``own``; the others are constants."""
     assert not compiled.literal_execute_params
     assert not compiled.post_compile_params
@@ -51,8 +52,9 @@ def _writer(compiled: SQLCompiler, own: frozenset[str]) -> Callable[[Connection,
     if compiled.positiontup is None:
         return partial(_to_server, sql, constants)
     values = itemgetter(*compiled.positiontup)
-    if compiled.isinsert and not constants and _VALUES.search(sql):
-        return partial(_inserted, sql, values, _MOST_VALUES // len(compiled.positiontup))
+    if not constants and (together or (compiled.isinsert and _VALUES.search(sql))):
+        of_many = partial(_update_of if together else _insertion_of, sql)
+        return partial(_in_one, of_many, values, _MOST_VALUES // len(compiled.positiontup))
     whole = (lambda row: values({**row, **constants})) if constants else values
     return lambda connection, rows: _on_file(connection, sql, [*map(whole, rows)])
 
@@ -61,12 +63,16 @@ def _to_server(sql: str, constants: Mapping[str, Any], connection: Connection, r
     connection.exec_driver_sql(sql, [{**row, **constants} for row in rows])
 
 
-def _inserted(
-    sql: str, values: Callable[[Mapping[str, Any]], Any], most: int, connection: Connection, rows: Rows
+def _in_one(
+    of_many: Callable[[int], str],
+    values: Callable[[Mapping[str, Any]], Any],
+    most: int,
+    connection: Connection,
+    rows: Rows,
 ) -> None:
-    """Into SQLite, several rows by a statement: each statement opens the table and all of its indexes anew."""
+    """On SQLite, several rows by a statement: each statement opens the table and its indexes anew."""
     for some in chunks(rows, most):
-        _on_file(connection, _of_many(sql, len(some)), [(*chain.from_iterable(map(values, some)),)])
+        _on_file(connection, of_many(len(some)), [(*chain.from_iterable(map(values, some)),)])
 
 
 def _on_file(connection: Connection, sql: str, rows: list[Any]) -> None:
@@ -80,6 +86,15 @@ def _on_file(connection: Connection, sql: str, rows: list[Any]) -> None:
 
 
 @lru_cache(1000)
-def _of_many(sql: str, rows: int) -> str:
+def _insertion_of(sql: str, rows: int) -> str:
     """An insertion of so many rows, made of that of one."""
     return _VALUES.sub(lambda one: one[1] + ", ".join([one[2]] * rows), sql)
+
+
+@lru_cache(1000)
+def _update_of(sql: str, rows: int) -> str:
+    """An update of so many rows, made of that of one: what was bound stands in a table of values."""
+    names = [f"value{number}" for number in range(sql.count("?"))]
+    change, condition = sql.replace("?", "given.{}").format(*names).split(" WHERE ", 1)
+    values = ", ".join([f"({', '.join('?' * len(names))})"] * rows)
+    return f"WITH given({', '.join(names)}) AS (VALUES {values}) {change} FROM given WHERE {condition}"

@@ -18,6 +18,7 @@ from gateway.core.messages import (
     Receipt,
     State,
 )
+from gateway.store.bulk import TOGETHER
 from gateway.store.contents import written
 from gateway.store.tables import messages
 
@@ -61,6 +62,8 @@ _TAKE = (
         check_at=_CHECK_AT,
         **{name: bindparam(name) for name in ("upstream_id", "parts", "settled_at", "watch_until")},
     )
+    # Of a message that two calls came back with, both say that SMSBAT has it.
+    .execution_options(**{TOGETHER: True})
 )
 
 _FAILURES = {State.REFUSED: Status.REJECTED, State.EXPIRED: Status.EXPIRED}
