@@ -15,7 +15,7 @@ from gateway.logs import configure_logging
 from gateway.settings import Address
 from gateway.store import migrations
 from gateway.store.engine import open_engine
-from tests.support.postgres import new_database
+from tests.support.postgres import new_database, stop_server
 from tests.support.raw import Response, exchange
 from tests.support.servers import RunningSandbox, eventually, running_gateway, running_sandbox
 
@@ -23,6 +23,10 @@ configure_logging("json", "error")
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+def pytest_sessionfinish() -> None:
+    stop_server()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
