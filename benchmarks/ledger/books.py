@@ -20,7 +20,7 @@ CALL = 1000
 
 @dataclass(slots=True)
 class Call:
-    """One call that SMSBAT took, from one life of a node; ``answered`` is when its answer was given to the network."""
+    """One call from one life of a node: ``at`` is when SMSBAT took it, ``answered`` when the network had its answer."""
 
     life: int
     at: float
@@ -144,6 +144,8 @@ class Books:
         """
         found = Doubles()
         for message, calls in self.calls.items():
+            if len(calls) == 1:
+                continue
             open_ones = [call for call in calls if call.at <= self.on_disk.get(message, call.at)]
             why = [(call, kill) for call in open_ones if (kill := self._why(call, calls))][: len(open_ones) - 1]
             found.stories += [self._story(message)] * (len(calls) - 1 - len(why))

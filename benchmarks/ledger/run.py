@@ -140,8 +140,6 @@ class Run:
             elif not await node.died_at_its_place(life, _PATIENCE):
                 self.agenda.again(place)
             else:
-                # At once: a worker's siblings may call for it from now on.
-                await self._read(self.books.submitted[life.number])
                 await self._rest_of(life, place)
             await node.end(life)
             await self._read(self.books.submitted[life.number])
@@ -156,6 +154,8 @@ class Run:
         if self.arrangement.workers == 1 or isinstance(place, Outside):
             await life.ended.wait()
         else:
+            # At once: its siblings may call for it from now on.
+            await self._read(self.books.submitted[life.number])
             await asyncio.sleep(self.dice.uniform(0, _AFTER_A_WORKER))
 
     async def _a_moment(self, life: Life) -> None:

@@ -24,7 +24,7 @@ class Outcome(StrEnum):
 
 
 #: Outcomes after which a message goes out, or may.
-NOT_REFUSED = frozenset({Outcome.ACCEPTED, Outcome.UNKNOWN})
+_NOT_REFUSED = frozenset({Outcome.ACCEPTED, Outcome.UNKNOWN})
 #: Outcomes that speak of the SMSBAT credential, not of any one message.
 CREDENTIAL_OUTCOMES = frozenset({Outcome.AUTHENTICATION, Outcome.FORBIDDEN})
 
@@ -152,7 +152,7 @@ class Receipt(NamedTuple):
     @property
     def refused(self) -> bool:
         """Whether the message does not go out."""
-        return self.outcome not in NOT_REFUSED
+        return self.outcome not in _NOT_REFUSED
 
 
 ACCEPTED = Receipt(Outcome.ACCEPTED)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from gateway.core.messages import NOT_REFUSED, Outcome, Receipt
+from gateway.core.messages import Outcome, Receipt
 from gateway.core.parts import PartsTable
 from gateway.errors import Refusal
 from gateway.mapping.accounts import Identity
@@ -256,7 +256,7 @@ class DialectPlan:
 
     def verdict(self, endpoint: EndpointPlan, receipt: Receipt) -> Refusal | None:
         """What a receipt means for the waiting client: ``None`` for success, else the error to answer."""
-        if receipt.outcome in NOT_REFUSED:
+        if not receipt.refused:
             return None
         kind: str = getattr(self.file.outcomes, receipt.outcome.value)
         if receipt.outcome is not Outcome.INVALID:
