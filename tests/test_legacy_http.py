@@ -315,7 +315,7 @@ def test_a_connection_whose_body_was_declined_is_not_used_again(setup: Setup, pa
         b"Content-Length: 5\r\nTransfer-Encoding: chunked",
         b"Transfer-Encoding: chunked\r\nContent-Length: 5",
         b"Content-Length: 5\r\nContent-Length: 6",
-        b"Content-Length: 5\r\nContent-Length: 5",
+        b"Content-Length: 5\r\nContent-Length: 05",
         b"Content-Length: 5, 5",
         b"Content-Length: +5",
         b"Transfer-Encoding: xchunked",
@@ -365,6 +365,16 @@ def test_a_head_whose_lines_end_without_cr(setup: Setup, written: Callable[[byte
     ]
     head = b"\r\n".join([*lines, b"Content-Length: %d" % len(body), b"", b""])
     response = setup.exchange(written(head) + body)
+    assert (response.status, response.text) == (200, OK)
+
+
+def test_a_length_that_php_did_not_see_and_said_again(setup: Setup) -> None:
+    """Its ``stream_context_create`` with a length among headers that a bare LF parts."""
+    body = urlencoded(pairs_for("380500000072"))
+    length = b"Content-Length: %d\r\n" % len(body)
+    typed = b"Content-type: application/x-www-form-urlencoded\n"
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + length + typed + length + b"\r\n"
+    response = setup.exchange(head + body)
     assert (response.status, response.text) == (200, OK)
 
 

@@ -392,12 +392,15 @@ def test_a_client_that_was_refused_gets_nothing_later(tmp_path: Path) -> None:
         assert call(address, "sendQuickSMS", **refused).text == '{"error":"incorrect phone number"}'
         good = call(address, "sendQuickSMS", **{**refused, "phone": "375291234567"})
         assert good.json["status"] == "NEW"
-        planned = "SELECT recipient, state, channel, sender FROM messages WHERE follows IS NOT NULL ORDER BY recipient"
+        planned = (
+            "SELECT recipient, state, channel, sender, expires_at - due_at FROM messages"
+            " WHERE follows IS NOT NULL ORDER BY recipient"
+        )
         with open_engine(f"sqlite:///{tmp_path / 'gateway.db'}").connect() as connection:
             rows = [tuple(row) for row in connection.execute(text(planned))]
     assert rows == [
-        ("375291234567", "planned", "viber", "MyViber"),
-        ("999040000009", "withdrawn", "viber", "MyViber"),
+        ("375291234567", "planned", "viber", "MyViber", 24 * HOUR),
+        ("999040000009", "withdrawn", "viber", "MyViber", 24 * HOUR),
     ]
 
 

@@ -69,6 +69,23 @@ def test_what_is_plain() -> None:
     assert is_plain(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert not is_plain(b"GET /?from=My Shop HTTP/1.1\r\n\r\n")
     assert not is_plain(b"GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n")
+    assert not is_plain(b"POST / HTTP/1.1\r\nContent-Length: 5\r\ncontent-length: 5\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("headers", "repaired"),
+    [
+        ([b"Content-Length: 5", b"A: b", b"content-length:5"], [b"Content-Length: 5", b"A: b"]),
+        ([b"Content-Length: 5", b"Content-Length: 5", b"Content-Length: 5"], [b"Content-Length: 5"]),
+        ([b"Content-Length: 5", b"Content-Length: 6"], [b"Content-Length: 5", b"Content-Length: 6"]),
+        ([b"Content-Length: 5", b"Content-Length: 05"], [b"Content-Length: 5", b"Content-Length: 05"]),
+        ([b"Content-Length: 5", b"Content-Length: +5"], [b"Content-Length: 5", b"Content-Length: +5"]),
+        ([b"Content-Length: 5", b"X-Content-Length: 5"], [b"Content-Length: 5", b"X-Content-Length: 5"]),
+    ],
+)
+def test_a_length_said_again_is_said_once(headers: list[bytes], repaired: list[bytes]) -> None:
+    head, expected = (b"\r\n".join([b"POST / HTTP/1.1", *lines, b"", b""]) for lines in (headers, repaired))
+    assert repair_head(head) == expected
 
 
 @given(st.lists(st.sampled_from([b"A: b", b"Upgrade: h2c", b"X: \r y", b"Content-Length: 0"]), max_size=4))

@@ -29,6 +29,12 @@ TEXTS = (
     r'"status":"moderated"},?)+\]}'
 )
 SOON = {"forwarding_message": 1, "forwarding_time": 4}
+FORWARDED: dict[str, Any] = {
+    "vibername_id": 444,
+    "phone": "375291234567",
+    "forwarding_message": 1,
+    "alphaname_id": 1363,
+}
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 NAME_FAULT = "ошибка в буквенном имени"
 #: Ids that the captured requests name, which are stand-ins.
@@ -148,6 +154,8 @@ def test_ids_that_nobody_gave_out(setup: Setup) -> None:
         ),
         ("sendQuickViberMessage", {"message": "Hi", "phone": "375291234567"}, 400, NAME_FAULT),
         ("sendQuickSMS", {"message": "x" * 1531, "phone": "375291234567"}, 400, "Message is too long"),
+        # Its SMS would be one of eleven parts.
+        ("sendQuickViberMessage", {**FORWARDED, "message": "я" * 671}, 400, "Message is too long"),
         (
             "sendQuickViberMessage",
             {"vibername_id": 444, "message": "x" * 1001, "phone": "375291234567"},
@@ -200,6 +208,35 @@ def test_faults(setup: Setup, method: str, parameters: dict[str, Any], status: i
         response = call(setup.address, method, **{"version": version, **parameters})
         assert (response.status, response.text) == (status, body)
         assert response.headers["content-type"] == "application/json"
+
+
+def test_an_sms_behind_a_viber_message_is_what_its_request_asks_for(tmp_path: Path) -> None:
+    """Whatever the account has for its Messagio login."""
+    own = {"sender": "SHOP", "ttl": 600}
+    with running_sandbox() as sandbox, running_gateway(tmp_path, sandbox.url, sms_fallback=own, smsby={}) as address:
+        longest = "я" * 670
+        for asked in ({}, {"forwarding_message": 1, "forwarding_time": 5}):
+            assert (
+                call(
+                    address,
+                    "sendQuickViberMessage",
+                    **{**FORWARDED, "forwarding_message": 0, "message": longest, **asked},
+                ).status
+                == 200
+            )
+        plain, forwarded = sandbox.received
+    assert "fallbacks" not in plain
+    assert forwarded["ttl"] == 300
+    assert forwarded["fallbacks"] == [{"from": "VasheImya", "to": "375291234567", "type": "sms", "text": longest}]
+
+
+def test_a_picture_without_a_word_has_no_sms_and_its_whole_life(setup: Setup) -> None:
+    picture = {"type_message": "IMAGE", "image_url": "https://example.com/a.png", "forwarding_time": 5}
+    assert (
+        call(setup.address, "sendQuickViberMessage", **{**FORWARDED, **picture, "phone": "375291234599"}).status == 200
+    )
+    item = setup.received("375291234599")
+    assert (item["ttl"], "fallbacks" in item) == (86400, False)
 
 
 def test_over_the_limit_and_smsbat_down(tmp_path: Path) -> None:

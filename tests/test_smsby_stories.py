@@ -194,6 +194,16 @@ def test_the_seeds_five_lists_two_of_which_are_faulty(told: Setup) -> None:
     assert links == {None, "https://example-site.com/some_action/1", "https://example-site.com/some_action/2"}
 
 
+def test_what_is_no_phone_is_listed_as_a_number_too(told: Setup) -> None:
+    """For readers with types."""
+    phones = ["375291111199", "none", "9" * 5000]
+    nobody = {"name": "a", "alphaname_id": 1363, "message_type": "bulk", "text": "Hi", "delivery_list": phones}
+    uuid = post_json(told.address, "sendBulkSms", {"messages": [nobody]}).json["uuid"]
+    number = call(told.address, "statusBulkSms", uuid=uuid).json[0]["message_id"]
+    listed = result(call(told.address, "getSmsDeliveryList", message_id=number))
+    assert [each["phone"] for each in listed] == [375291111199, 0, 0]
+
+
 def test_a_callback_goes_only_to_addresses_of_the_world(tmp_path: Path) -> None:
     with running_sandbox(pace=0.01) as sandbox:
         with running_gateway(tmp_path, sandbox.url, smsby={"private_callbacks": False}) as address:

@@ -34,6 +34,10 @@ def test_two_newlines_stay_two() -> None:
     assert normalize_newlines("a\r\n\r\nb<br><br/>c\\n\\nd\n\re") == "a\n\nb\n\nc\n\nd\n\ne"
 
 
+def test_upper_case_behind_a_backslash_is_text() -> None:
+    assert normalize_newlines(r"AC\NIKE C:\Reports") == r"AC\NIKE C:\Reports"
+
+
 @pytest.mark.parametrize("codec", ["utf-8", "utf-16-be", "cp1251"])
 def test_cyrillic_in_each_charset(codec: str) -> None:
     assert decode("Привет".encode(codec), codec) == "Привет"

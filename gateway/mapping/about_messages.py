@@ -43,16 +43,18 @@ def _ttl(message: Message, account: Account, now: int) -> int:
 def _sms_fallback(message: Message, account: Account, now: int) -> bool:
     # Without a word to say there is no SMS: a picture alone may have none.
     content = message.content
-    return bool(account.sms_fallback or content.fallback_sender) and bool(content.fallback_text or content.text)
+    wanted = content.fallback_sender or account.fallback(message.dialect)
+    return bool(wanted) and bool(content.fallback_text or content.text)
 
 
 def _fallback_sender(message: Message, account: Account, now: int) -> str:
-    fallback = account.sms_fallback
+    fallback = account.fallback(message.dialect)
     return message.content.fallback_sender or (fallback.sender if fallback else None) or message.sender
 
 
 def _fallback_ttl(message: Message, account: Account, now: int) -> int | None:
-    return account.sms_fallback.ttl if account.sms_fallback else None
+    fallback = account.fallback(message.dialect)
+    return fallback.ttl if fallback else None
 
 
 #: Where it stands in a message.

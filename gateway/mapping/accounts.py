@@ -65,10 +65,16 @@ class Account:
     #: Whether SMSBAT tells of its messages by itself, and the dialects in which somebody is told, or asks.
     hooked: bool = False
     told: frozenset[str] = frozenset()
+    #: The dialects whose requests say themselves what replaces their Viber messages.
+    fallback_by_request: frozenset[str] = frozenset()
 
     def viber_type(self, sender: str) -> str:
         """SMSBAT's type for a text-only Viber message of this sender."""
         return self.sender_viber.get(sender, self.viber)
+
+    def fallback(self, dialect: str) -> SmsFallback | None:
+        """The SMS that replaces undelivered Viber messages of a dialect, as far as the account says it."""
+        return None if dialect in self.fallback_by_request else self.sms_fallback
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +270,11 @@ class _AccountsCompiler:
                 dialect
                 for dialect, login in section.logins.items()
                 if login.callback or (dialect in self._dialects and self._dialects[dialect].is_asked)
+            ),
+            fallback_by_request=frozenset(
+                name
+                for name, dialect in self._dialects.items()
+                if dialect.file and dialect.file.sms_fallback == "by-request"
             ),
         )
 

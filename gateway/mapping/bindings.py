@@ -58,6 +58,7 @@ class FollowUpPlan:
             position=first.position + 1,
             channel=part["channel"],
             sender=part["sender"],
+            ttl=part["ttl"],
             due_at=due_at,
             follows=first.id,
         )

@@ -103,6 +103,8 @@ def _example_account(plan: DialectPlan, upstream: UpstreamPlan) -> tuple[Account
     section, problems = plan.file.example_account, list[Problem]()
     otp = compile_rules(section.otp, upstream.otp_templates, plan.source, ("example_account", "otp"), problems)
     account = Account("example", "example", "guide-001", section.viber, {}, 0, False, section.sms_fallback, otp=otp)
+    if plan.file.sms_fallback == "by-request":
+        account = dataclasses.replace(account, fallback_by_request=frozenset({plan.name}))
     return account, problems
 
 

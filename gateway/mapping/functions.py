@@ -16,6 +16,8 @@ from gateway.mapping.code import Code
 Scope = Mapping[str, Any]
 Evaluate = Callable[[Scope], Any]
 _NOTHING_KNOWN: Scope = {}
+#: Of a whole number in 64 bits.
+_MOST_DIGITS = 18
 Asked = TypeVar("Asked")
 Result = TypeVar("Result")
 
@@ -273,9 +275,11 @@ def as_text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def as_integer(value: Any) -> Any:
-    """Digits as a number; what is none stays as it is."""
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+def as_integer(value: Any) -> int | None:
+    """Digits as a number, in which most readers have 64 bits; a number stays one, and anything else is absent."""
+    if isinstance(value, str):
+        return int(value) if value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS else None
+    return value if isinstance(value, int) else None
 
 
 def flat(name: str, found: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ Nothing else: no expressions, so a file can't loop, run away or reach what it wa
 - ``{$case: value, is: {word: value}, else: value}``: what stands for a value
 - ``{$replace: text, what: part, by: value}``: a text with another part
 - ``{$time: moment, as: format}``: a time as strftime writes it in the account's zone, or ``epoch`` for seconds
-- ``{$text: value}`` and ``{$integer: value}``: a number as text, digits as a number
+- ``{$text: value}`` and ``{$integer: value}``: a number as text, digits as a number (anything else is absent)
 - ``$null``: a JSON null
 
 A reference to something absent leaves its key out; a mapping in which nothing is left is left out too.

@@ -30,7 +30,7 @@ def last_check(message: Message, account: Account) -> int | None:
 
 def watched_until(message: Message, account: Account) -> int:
     """The end of a message's time, the SMS behind it included, and a grace."""
-    fallback = account.sms_fallback
+    fallback = account.fallback(message.dialect)
     sms = fallback.ttl * 1000 if fallback and fallback.ttl else _SMS
     has_sms = fallback is not None or message.content.fallback_sender is not None
     return message.expires_at + (sms if has_sms else 0) + GRACE

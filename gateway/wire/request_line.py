@@ -3,7 +3,8 @@
 The vendor's PHP sample puts a sender's name with spaces and raw UTF-8 into the address without escaping it. The line is
 rewritten as if the client had escaped those bytes. Headers that PHP's ``stream_context_create`` is given with a bare LF
 between them are sent like that, and so are heads that were written by hand; RFC 9112 (2.2) lets a server take one for a
-line's end, as nginx does. Everything else is left for the HTTP parser to judge.
+line's end, as nginx does. PHP does not see a length that was given so, and adds its own: one that is said again in the
+same digits is said once (RFC 9110, 8.6). Everything else is left for the HTTP parser to judge.
 """
 
 from __future__ import annotations
@@ -29,11 +30,15 @@ _PORT = re.compile(r":\d*$")
 #: A header that asks to leave HTTP/1.1. Java's client sends it with every plain request; a server may ignore it, but
 #: the parser in use stops reading at it and loses the body.
 _UPGRADE = re.compile(rb"(?<=\r\n)upgrade(?=:)", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*(?=\r\n)", re.IGNORECASE)
 
 
 def is_plain(head: bytes) -> bool:
     """Whether a head is as nearly all of them are: a usual method, and nothing to repair."""
-    return _PLAIN.match(head) is not None and not _BARE_LF.search(head) and b"upgrade:" not in head.lower()
+    if _PLAIN.match(head) is None or _BARE_LF.search(head):
+        return False
+    lower = head.lower()
+    return b"upgrade:" not in lower and lower.count(b"content-length:") < 2
 
 
 def repair_head(head: bytes) -> bytes:
@@ -41,7 +46,15 @@ def repair_head(head: bytes) -> bytes:
     line, newline, rest = _BARE_LF.sub(b"\r\n", head).partition(b"\n")
     if b"upgrade:" in rest.lower():
         rest = _UPGRADE.sub(b"x-ignored-upgrade", b"\r\n" + rest)[2:]
-    return repair(line + newline) + rest
+    return _with_one_length(repair(line + newline) + rest)
+
+
+def _with_one_length(head: bytes) -> bytes:
+    """A head without the repetitions of its length; one that contradicts itself stays as it is."""
+    first = _LENGTH.search(head)
+    if first is None or len(set(_LENGTH.findall(head))) > 1:
+        return head
+    return head[: first.end()] + _LENGTH.sub(b"", head[first.end() :])
 
 
 def place_of(head: bytes) -> tuple[str, str]:

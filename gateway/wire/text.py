@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 #: Newline forms seen in real requests (wire: messagio.md, A3): real ones, escaped ones, and HTML breaks with or
-#: without a real newline after them.
-_NEWLINE = re.compile(r"<br ?/?>(?:\r\n|\n|\r)?|\r\n|\r|\\r\\n|\\n|\\r", re.IGNORECASE)
+#: without a real newline after them. Upper case is HTML's alone: ``C:\NEW`` is a text.
+_NEWLINE = re.compile(r"(?i:<br ?/?>)(?:\r\n|\n|\r)?|\r\n|\r|\\r\\n|\\n|\\r")
 
 
 class Undecodable(ValueError):

@@ -161,6 +161,11 @@ class DialectFile(Section):
         {}, description="Figures that are configured for each account's login, and what they are without."
     )
     parts: Parts | None = Field(None, description="Its table of how many SMS a text takes.")
+    sms_fallback: Literal["by-account", "by-request"] = Field(
+        "by-account",
+        description="Who says whether an SMS replaces an undelivered Viber message: the account's `sms_fallback`, or"
+        " only the `fallback_sender` of the message.",
+    )
     json_style: Literal["spaced", "php"] = Field(
         "spaced", description="Blanks behind colons and commas; or as PHP writes it, `/` escaped."
     )

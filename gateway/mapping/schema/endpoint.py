@@ -59,6 +59,7 @@ class FollowUp(Section):
     channel: Tree = Field(description="`sms` or `viber`.")
     sender: Tree = Field(description="Sender name.")
     after: Tree = Field(description="Seconds that the first one has; absent for no second message.")
+    ttl: Tree = Field(description="Seconds that SMSBAT has for the second one.")
 
 
 class MessageBinding(Section):
