@@ -92,6 +92,9 @@ class Translation:
 
         First what is being told to scripts ends: told by two, it could come in another order.
         """
+        for sender in self.senders.values():
+            # Until the next beat shows who is there.
+            sender.share(len(self.node.alive) + 1)
         self.works.end()
         await self.dispatcher.stop()
         with contextlib.suppress(StoreUnavailable):
@@ -114,7 +117,7 @@ async def translating(plan: Plan, ground: Ground) -> AsyncIterator[Translation]:
         senders: dict[str, Sender] = {}
         run_beside(stack, keep_standing(node, works, senders))
         dispatcher, reports, pollers = _reporting(stack, plan, database, works, bulk_details(mailings, asking))
-        store = await _sending(stack, plan, MessageStore(database, node), reports, senders)
+        store = await _sending(stack, plan, MessageStore(database, node), reports, senders, len(node.alive))
         releaser = Releaser(ReleaseStore(database, plan.accounts.accounts), senders, pollers, dispatcher, works)
         run_beside(stack, releaser.run())
         send = SendOperation(store, senders, reports, ground.numbers, releaser)
@@ -168,12 +171,18 @@ def _reporting(
 
 
 async def _sending(
-    stack: contextlib.AsyncExitStack, plan: Plan, store: MessageStore, reports: Reports, senders: dict[str, Sender]
+    stack: contextlib.AsyncExitStack,
+    plan: Plan,
+    store: MessageStore,
+    reports: Reports,
+    senders: dict[str, Sender],
+    among: int,
 ) -> MessageStore:
-    """Fill in the senders, at work; returns the store that they share."""
+    """Fill in the senders, at work; returns the store that they share. So many nodes are there."""
     await _warn_of_orphans(store, plan)
     for name, login in plan.accounts.smsbat.items():
         sender = senders[name] = Sender(login, plan.upstream, plan.accounts.accounts, store, reports)
+        sender.share(among)
         await sender.start()
         stack.push_async_callback(sender.stop)
     return store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import errno
 import os
 import random
@@ -28,7 +29,7 @@ from gateway.listener import bind, listening
 from gateway.mapping.callbacks import CallbackFormat, CallbackTarget, Facts
 from gateway.mapping.loader import Plan
 from gateway.mapping.schema.callbacks import CallbackSection
-from gateway.outbound.callbacks import CallbackDispatcher
+from gateway.outbound.callbacks import PER_SCRIPT, CallbackDispatcher
 from gateway.outbound.transports import Transports, transports
 from gateway.outbound.web import NoWebAnswer, WebAnswer, WebClient
 from gateway.store.callbacks import CallbackState, CallbackStore, Script, callback_row, insert_callbacks
@@ -334,3 +335,37 @@ def test_a_dead_partners_backlog_does_not_slow_the_reading_of_anothers(tmp_path:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statements[-1]}", ("shop", "messagio", 0, 10, 0)).all()
     assert any("callbacks_of_message (message=?" in row[3] for row in plan), plan
     engine.dispose()
+
+
+def test_of_addresses_that_requests_name_one_that_is_none_and_a_dead_one_delay_no_other(tmp_path: Path) -> None:
+    """An account's bulk requests each name a script; what is wrong with one of those is its own trouble."""
+    callbacks = plan_for(tmp_path / "plan", "http://127.0.0.1:1").dialects["messagio"].callbacks
+    assert callbacks is not None
+    asked = dataclasses.replace(target("shop", "", callbacks.formats["words"]), by_request=True)
+
+    async def scenario() -> dict[str, int]:
+        engine = open_engine(f"sqlite:///{tmp_path / 'gateway.db'}")
+        migrate(engine)
+        writer, web, partners, bound = GroupCommitWriter(engine), WebClient(), Partners(), bind(ANY_PORT)
+        url = "http://{}:{}".format(*bound_name(bound))
+        urls = ["http://[x/", *[f"{url}/dead"] * (2 * PER_SCRIPT), f"{url}/good"]
+        now = time.time_ns() // 1_000_000
+        rows = [
+            callback_row(Facts("delivery", f"id-{i}", status="delivered"), "shop", "messagio", now, each)
+            for i, each in enumerate(urls)
+        ]
+        store = CallbackStore(Database(engine, writer))
+        await writer.run(lambda connection: insert_callbacks(connection, rows))
+        dispatcher = CallbackDispatcher(store, [asked], web)
+        async with listening(partners.app, [bound]):
+            dispatcher.start()
+            while len(ended := [each for each in await store.listed([*CallbackState], None, 99) if each.tries]) < 2:
+                await asyncio.sleep(0.001)
+            partners.closing.set()
+            await dispatcher.stop()
+            await web.aclose()
+        await writer.close()
+        engine.dispose()
+        return {f"{each.url}".removeprefix(url): each.tries for each in ended}
+
+    assert asyncio.run(scenario()) == {"http://[x/": 1, "/good": 1}

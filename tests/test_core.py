@@ -53,6 +53,14 @@ def test_pause_after_a_refusal_for_rate() -> None:
     assert pause.until == 31 + 3600
 
 
+def test_a_call_that_is_let_through_within_a_pause() -> None:
+    pause = Pause()
+    pause.refused(now=0, retry_after=None, dice=1.0)
+    pause.passed()
+    pause.refused(now=0.5, retry_after=None, dice=1.0)
+    assert (pause.times, pause.until) == (1, 1.5), "it is the first refusal again"
+
+
 @given(st.lists(st.floats(0, 0.2), max_size=400), st.lists(st.floats(0, 0.05), min_size=400, max_size=400))
 def test_the_receiver_never_counts_more_calls_than_it_allows(pauses: list[float], delays: list[float]) -> None:
     """Calls leave when the budget says so and arrive up to 50 ms late, with at most 4 on their way."""

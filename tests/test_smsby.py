@@ -239,6 +239,25 @@ def test_a_picture_without_a_word_has_no_sms_and_its_whole_life(setup: Setup) ->
     assert (item["ttl"], "fallbacks" in item) == (86400, False)
 
 
+def test_ids_that_no_database_column_holds_are_not_found(database: str, tmp_path: Path) -> None:
+    methods = {
+        "checkSMS": "sms_id",
+        "sendSms": "message_id",
+        "getViberDeliveryData": "message_id",
+        "getSmsDeliveryList": "message_id",
+        "getViberMessageData": "message_id",
+        "confirmViberMessage": "message_id",
+        "getNewIncomingMessages": "message_id",
+    }
+    chosen = {"database": database}
+    with running_sandbox() as sandbox, running_gateway(tmp_path, sandbox.url, settings=chosen, smsby={}) as address:
+        for number in (2**31, 9_999_999_999, 999_999_999_999_999_999):
+            answers = [
+                call(address, method, **{name: number}, phone="375291234567") for method, name in methods.items()
+            ]
+            assert {(each.status, each.text) for each in answers} == {(404, '{"error":"not found"}')}
+
+
 def test_over_the_limit_and_smsbat_down(tmp_path: Path) -> None:
     slow: dict[str, Any] = {"rate": {"per_second": 0.001, "burst": 1}, "on_timeout": "refuse", "wait": 0.2}
     with running_gateway(tmp_path, "http://127.0.0.1:9", **slow, smsby={}) as address:

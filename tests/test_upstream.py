@@ -81,6 +81,19 @@ def test_the_same_number_twice_is_paired_by_position(upstream: UpstreamPlan) -> 
     assert [each.upstream_id for each in read(upstream, batch, *entries) or []] == ["1", "2"]
 
 
+def test_no_entry_is_that_of_two_messages(upstream: UpstreamPlan) -> None:
+    batch = [ONE[0]._replace(id=f"id-{i}", digits=digits) for i, digits in enumerate(("7", "7", "8"))]
+    entries = [{"messageId": 1, "to": "8"}, {"messageId": 2, "to": "7"}, {"messageId": 3, "to": "7"}]
+    assert [each.upstream_id for each in read(upstream, batch, *entries) or []] == ["2", "3", "1"]
+    entries = [{"messageId": 1, "to": "8"}, {"messageId": 2, "to": "8"}, {"messageId": 3, "to": "7"}]
+    assert [each.upstream_id for each in read(upstream, batch, *entries) or []] == [None, None, None]
+
+
+def test_entries_that_name_nobody_are_paired_by_position(upstream: UpstreamPlan) -> None:
+    entries = [{"messageId": 1}, {"messageId": 2}]
+    assert [each.upstream_id for each in read(upstream, TWO, *entries) or []] == ["1", "2"]
+
+
 def test_what_is_left_unpaired_is_unknown(upstream: UpstreamPlan) -> None:
     receipts = read(upstream, TWO, {"messageId": 1, "customerMessageId": "id-1"})
     assert [each.outcome for each in receipts or []] == [Outcome.ACCEPTED, Outcome.UNKNOWN]

@@ -29,6 +29,10 @@ class CallBudget:
         self.capacity = float(max(1, burst // among - self.in_flight))
         self._tokens = min(self._tokens, self.capacity)
 
+    def use_up(self) -> None:
+        """Who called before may have used it up, all but a call; from now on it fills again."""
+        self._tokens = 1.0
+
     def delay(self, now: float) -> float:
         """Seconds until a call may go out; 0 when it may now."""
         self._refill(now)

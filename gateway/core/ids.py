@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+#: Of dialects whose ids are integers: no greater one is given to anybody (wire: smsby.md, 3).
+LARGEST_NUMBER = 2**31 - 1
 #: Random bytes of one id, and of as many ids as are drawn at once: asking the system for few costs as much as for many.
 _BYTES, _DRAWN = 6, 256
 #: The variant of RFC 9562, and in the 14 bits behind it how many ids there were in their millisecond.

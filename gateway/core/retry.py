@@ -75,7 +75,8 @@ class Pause:
 
     def refused(self, now: float, retry_after: float | None, dice: float) -> None:
         """A call was refused. Several that were under way together are one step; an earlier pause is not shortened."""
-        if now >= self.until:
+        if now >= self.until or not self.times:
+            # One that was let through meanwhile makes it the first again.
             self.times += 1
         wanted = backoff(self.times, dice) if retry_after is None else max(retry_after, SHORTEST_PAUSE)
         self.until = max(self.until, now + min(wanted, LONGEST_PAUSE))

@@ -7,14 +7,16 @@ import re
 from collections.abc import Mapping
 
 from gateway.clock import now_ms
+from gateway.core.ids import LARGEST_NUMBER
 from gateway.errors import Refusal
-from gateway.inbound.records import account_of
+from gateway.inbound.records import account_of, number_of
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.functions import flat
 from gateway.store.asking import AskingStore
-from gateway.store.numbers import LARGEST_NUMBER
 
+#: Replies that are marked as read in one request.
+_NUMBER, _MOST = re.compile("[0-9]{1,10}"), 10_000
 #: An answer about more messages is written in a thread: it takes its time.
 _MANY = 500
 
@@ -32,7 +34,7 @@ class StatusOperation:
 
     async def perform(self, exchange: Exchange) -> Answer:
         """Tell it. Raises ``Refusal`` and ``StoreUnavailable``."""
-        found = await self._store.message(account_of(exchange), exchange.input["message"], now_ms())
+        found = await self._store.message(account_of(exchange), number_of(exchange, "message"), now_ms())
         if found is None:
             raise Refusal("unknown")
         return exchange.accept(flat("found", found))
@@ -49,7 +51,7 @@ class DeliveriesOperation:
         given = exchange.input
         offset, limit = given.get("offset") or 0, given.get("limit")
         account, channel = account_of(exchange), given["channel"]
-        found = await self._store.batch(account, given["batch"], channel, offset, limit, now_ms())
+        found = await self._store.batch(account, number_of(exchange, "batch"), channel, offset, limit, now_ms())
         if found is None:
             raise Refusal("unknown")
         return await accept_many(exchange, {"deliveries": found}, len(found))
@@ -63,7 +65,7 @@ class RepliesOperation:
 
     async def perform(self, exchange: Exchange) -> Answer:
         """Tell them. Raises ``Refusal`` and ``StoreUnavailable``."""
-        found = await self._store.replies(account_of(exchange), exchange.input["batch"])
+        found = await self._store.replies(account_of(exchange), number_of(exchange, "batch"))
         if found is None:
             raise Refusal("unknown")
         return exchange.accept({"replies": found})
@@ -81,6 +83,3 @@ class MarkReadOperation:
         numbers = [int(each) for each in named if _NUMBER.fullmatch(each) and int(each) <= LARGEST_NUMBER]
         count = await self._store.mark_read(account_of(exchange), numbers[:_MOST], now_ms())
         return exchange.accept({"marked.count": count})
-
-
-_NUMBER, _MOST = re.compile("[0-9]{1,10}"), 10_000

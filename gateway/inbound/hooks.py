@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
@@ -23,7 +22,6 @@ log = structlog.get_logger("gateway.hooks")
 HOOK_PATH = "/hooks/"
 #: More than anything SMSBAT tells in one go.
 _LIMIT = 1_000_000
-_WORD = re.compile(r"[A-Za-z]+(?:[ _-][A-Za-z]+){0,3}", re.ASCII)
 
 
 class HookApp:
@@ -81,16 +79,11 @@ class HookApp:
         for each in told:
             if isinstance(each, Reply):
                 await self._reports.reply(each, account.smsbat, account.name)
-        unknown = [each.word for each in told if isinstance(each, UnknownStatus)]
+        unknown = [each.shown for each in told if isinstance(each, UnknownStatus)]
         if unknown:
             log.warning(
                 "SMSBAT told statuses that are not known",
                 account=account.name,
-                first=_word(unknown[0]),
+                first=unknown[0],
                 count=len(unknown),
             )
-
-
-def _word(status: str) -> str:
-    """A status as it may be logged: what is no word may be anything, a text or a phone too."""
-    return status if _WORD.fullmatch(status) else "(no word)"

@@ -15,7 +15,7 @@ from gateway.core.ids import MessageIds
 from gateway.core.mailings import Mailing, batch_name
 from gateway.errors import Refusal
 from gateway.inbound.asking import accept_many
-from gateway.inbound.records import account_of
+from gateway.inbound.records import account_of, number_of
 from gateway.mapping.answers import Answer
 from gateway.mapping.bindings import MailingPlan
 from gateway.mapping.exchange import Exchange
@@ -78,10 +78,10 @@ class ConfirmMailingOperation:
 
     async def perform(self, exchange: Exchange) -> Answer:
         """Durable when it answers. Raises ``Refusal`` and ``StoreUnavailable``."""
-        given = exchange.input
-        if not await self._mailer.store.confirm(account_of(exchange), given["mailing"], given["channel"]):
+        account, number = account_of(exchange), number_of(exchange, "mailing")
+        if not await self._mailer.store.confirm(account, number, exchange.input["channel"]):
             raise Refusal("unknown")
-        exchange.batches = (batch_name(account_of(exchange), given["mailing"]),)
+        exchange.batches = (batch_name(account, number),)
         self._mailer.releaser.wake()
         return exchange.accept()
 
@@ -108,8 +108,8 @@ class MailingOperation:
 
     async def perform(self, exchange: Exchange) -> Answer:
         """Tell what it is. Raises ``Refusal`` and ``StoreUnavailable``."""
-        given = exchange.input
-        found = await self._mailer.store.find(account_of(exchange), given["mailing"], given["channel"])
+        number, channel = number_of(exchange, "mailing"), exchange.input["channel"]
+        found = await self._mailer.store.find(account_of(exchange), number, channel)
         if found is None:
             raise Refusal("unknown")
         return exchange.accept(flat("mailing", found))

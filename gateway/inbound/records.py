@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.clock import now_ms
+from gateway.core.ids import LARGEST_NUMBER
 from gateway.core.messages import phone_digits
 from gateway.errors import Refusal
 from gateway.mapping.answers import Answer
@@ -23,6 +24,14 @@ def account_of(exchange: Exchange) -> str:
     """The name of the account whose request it is."""
     assert exchange.identity is not None
     return exchange.identity.account.name
+
+
+def number_of(exchange: Exchange, name: str) -> int:
+    """An id that the client names. Raises ``Refusal`` for one that nobody was given: the database may not take it."""
+    number: int = exchange.input[name]
+    if number > LARGEST_NUMBER:
+        raise Refusal("unknown")
+    return number
 
 
 def _parted(exchange: Exchange) -> tuple[str, int, dict[str, Any]]:

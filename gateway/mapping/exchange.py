@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from gateway.core.ids import LARGEST_NUMBER
 from gateway.core.messages import Message, Receipt
 from gateway.core.parts import PartsTable
 from gateway.core.pictures import IMAGE_ID
@@ -97,7 +98,8 @@ class Exchange:
         if not self.endpoint.records:
             return []
         wanted = [(each.spec.of or "", self.fields.last(each.raw)) for each in self.endpoint.records]
-        return [(kind, int(raw)) for kind, raw in wanted if raw and raw.isdigit() and len(raw) <= _NUMBER_DIGITS]
+        numbers = [(kind, int(raw)) for kind, raw in wanted if raw and raw.isdigit() and len(raw) <= _NUMBER_DIGITS]
+        return [(kind, number) for kind, number in numbers if number <= LARGEST_NUMBER]
 
     @property
     def uploads(self) -> dict[str, Upload]:

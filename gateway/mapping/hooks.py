@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ _NO_FIELDS = Fields({})
 MOST = 1000
 #: Longest id or word that is kept of what SMSBAT tells.
 _LONGEST = 100
+_WORD = re.compile(r"[A-Za-z]+(?:[ _-][A-Za-z]+){0,3}", re.ASCII)
 
 
 class NotTold(ValueError):
@@ -39,6 +41,11 @@ class UnknownStatus:
     """A word for a status that the file does not have: logged, and taken for nothing final."""
 
     word: str
+
+    @property
+    def shown(self) -> str:
+        """The word as it may be logged: what is no word may be anything, a text or a phone too."""
+        return self.word if _WORD.fullmatch(self.word) else "(no word)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +152,10 @@ def _json(body: bytes) -> list[Mapping[str, Any]]:
     listed = document if isinstance(document, list) else [document]
     if len(listed) > MOST:
         raise NotTold(f"more than {MOST} at once")
-    if not all(isinstance(each, dict) for each in listed):
+    objects: list[Mapping[str, Any]] = [each for each in listed if isinstance(each, dict)]
+    if not objects:
         raise NotTold("no JSON object")
-    return listed
+    return objects
 
 
 def _last(fields: Fields, name: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +19,7 @@ from gateway.mapping.otp import OtpTemplates, compile_templates
 from gateway.mapping.schema.upstream import Receipts, UpstreamErrors, UpstreamFile
 from gateway.mapping.source import Problem, Source, Where
 from gateway.mapping.values import Compiler, Holds, Leaf, Value
-from gateway.wire.forms import Fields
+from gateway.wire.forms import BOM, Fields
 
 #: Kinds of messages that are told apart without looking at the guards again.
 _MOST_CHOICES = 1000
@@ -150,7 +150,7 @@ def _refused_entry(errors: UpstreamErrors, entry: Mapping[str, Any]) -> Receipt:
 
 def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
-        document = orjson.loads(body)
+        document = orjson.loads(body.removeprefix(BOM))
     except orjson.JSONDecodeError:
         return None
     return document if isinstance(document, dict) else None
@@ -166,31 +166,39 @@ def _parts(entry: Mapping[str, Any], keys: Sequence[str]) -> int | None:
 
 
 def _pair(batch: Sequence[Message], entries: list[dict[str, Any]], keys: Receipts) -> list[dict[str, Any] | None]:
-    """Each message's entry: by its own id, by digits when those are unique, by position when the counts agree."""
+    """Each message's entry: by its own id, by digits, and by position when the counts agree and nothing contradicts.
+
+    No entry is two messages' own: the reports of one would be told of the other.
+    """
     key = keys.customer_id
     by_id = {str(entry[key]): entry for entry in entries if entry.get(key) is not None}
     ours = {sent.id for sent in batch}
     if len(by_id) == len(entries) and by_id.keys() <= ours:
         return [by_id.get(sent.id) for sent in batch]
     loose = [entry for entry in entries if str(entry.get(key)) not in ours]
-    by_digits = _unique_by_digits(batch, loose, keys)
+    by_digits = _by_digits([sent for sent in batch if sent.id not in by_id], loose, keys)
     positional = len(entries) == len(batch) and all(entry.get(key) is None for entry in entries)
-    return [
-        by_id.get(sent.id) or by_digits.get(sent.digits) or (entries[i] if positional else None)
-        for i, sent in enumerate(batch)
-    ]
+    here = [None if _digits(entry, keys) else entry for entry in entries] if positional else [None] * len(batch)
+    return [by_id.get(sent.id) or by_digits.get(sent.id) or own for sent, own in zip(batch, here, strict=True)]
 
 
-def _unique_by_digits(
-    batch: Sequence[Message], entries: list[dict[str, Any]], keys: Receipts
-) -> dict[str, dict[str, Any]]:
-    numbers = [only_digits(str(entry.get(keys.recipient, ""))) for entry in entries]
-    here, there = Counter(sent.digits for sent in batch), Counter(numbers)
+def _by_digits(batch: Sequence[Message], entries: list[dict[str, Any]], keys: Receipts) -> dict[str, dict[str, Any]]:
+    """Entries by the ids of their messages. Several to one number are as many entries, in the same order."""
+    sent, told = defaultdict(list), defaultdict(list)
+    for message in batch:
+        sent[message.digits].append(message.id)
+    for entry in entries:
+        told[_digits(entry, keys)].append(entry)
     return {
-        number: entry
-        for number, entry in zip(numbers, entries, strict=True)
-        if number and here[number] == 1 and there[number] == 1
+        message_id: entry
+        for number, ids in sent.items()
+        if number and len(ids) == len(told[number])
+        for message_id, entry in zip(ids, told[number], strict=True)
     }
+
+
+def _digits(entry: Mapping[str, Any], keys: Receipts) -> str:
+    return only_digits(str(entry.get(keys.recipient, "")))
 
 
 def _told(document: Mapping[str, Any]) -> list[str]:

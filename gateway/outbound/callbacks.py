@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -54,8 +55,7 @@ class CallbackDispatcher:
         clock: Callable[[], int] = now_ms,
         dice: Callable[[], float] = random.random,
     ) -> None:
-        hosts: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(PER_HOST))
-        common = _Common(store, web, hosts, works, clock, dice)
+        common = _Common(store, web, _Slots(PER_HOST), works, clock, dice)
         self._workers = {
             Script(target.account, target.dialect, target.by_request): _Worker(target, common) for target in targets
         }
@@ -76,13 +76,25 @@ class CallbackDispatcher:
                 self._workers[each].wake()
 
 
+class _Slots:
+    """So many requests at a time for each name; of names that nothing uses, nothing is kept."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._used: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    def of(self, name: str) -> asyncio.Semaphore:
+        """To be held while a request of this name is under way."""
+        return self._used.setdefault(name, asyncio.Semaphore(self._most))
+
+
 @dataclass(frozen=True, slots=True)
 class _Common:
     """What all workers have. Scripts on one host share its limit."""
 
     store: CallbackStore
     web: WebClient
-    hosts: defaultdict[str, asyncio.Semaphore]
+    hosts: _Slots
     works: Works
     clock: Callable[[], int]
     dice: Callable[[], float]
@@ -95,7 +107,8 @@ class _Worker:
         self._target = target
         self._script = Script(target.account, target.dialect, target.by_request)
         self._common = common
-        self._slots = asyncio.Semaphore(PER_SCRIPT)
+        #: By address: those that requests name are scripts of their own.
+        self._slots = _Slots(PER_SCRIPT)
         self._stopping = False
         #: By message, what is held for it, oldest first; the first one is being sent.
         self._chains: dict[str, deque[Callback]] = {}
@@ -172,8 +185,8 @@ class _Worker:
         try:
             while chain and await self._deliver(chain[0]) is not CallbackState.PENDING:
                 chain.popleft()
-        except Exception:
-            log.exception("a callback failed in an unforeseen way", account=self._target.account)
+        except StoreUnavailable as error:
+            log.error("what a callback tells can't be read yet", account=self._target.account, error=str(error))
             await asyncio.sleep(_RETRY)
         finally:
             del self._chains[message]
@@ -183,18 +196,28 @@ class _Worker:
                 self._changed.set()
 
     async def _deliver(self, callback: Callback) -> CallbackState:
-        host = urlsplit(callback.url or self._target.url).netloc.rpartition("@")[2].lower()
-        async with self._slots, self._common.hosts[host]:
+        url = callback.url or self._target.url
+        async with self._slots.of(url), self._common.hosts.of(_host(url)):
             if self._stopping or not self._common.works.has(telling(self._script)):
                 return CallbackState.PENDING
             reach(Point.CALLBACK_LEAVES)
             began = time.monotonic()
-            answer = await self._send(callback)
+            answer = await self._sent(callback)
             reach(Point.CALLBACK_ANSWERED)
             if answer is not None:
                 where = (callback.account, callback.dialect, callback.message)
                 tracing.callback(*where, callback.tries + 1, _words(answer), began)
         return await self._finish(callback, answer)
+
+    async def _sent(self, callback: Callback) -> WebAnswer | NoWebAnswer | None:
+        """A fault of ours counts as a try: what is wrong with one callback must not be met with every second."""
+        try:
+            return await self._send(callback)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            log.exception("a callback failed in an unforeseen way", account=self._target.account)
+            return NoWebAnswer("internal error")
 
     async def _send(self, callback: Callback) -> WebAnswer | NoWebAnswer | None:
         """The answer, or ``None`` when the mapping files have no form for it any more."""
@@ -251,6 +274,14 @@ class _Worker:
             log.error("a callback is given up", account=callback.account, callback=callback.id, tries=tries)
             return CallbackState.DEAD, callback.due_at
         return CallbackState.PENDING, following
+
+
+def _host(url: str) -> str:
+    """The host and port of an address. An earlier version took some that are none."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return ""
 
 
 def _words(answer: WebAnswer | NoWebAnswer | None) -> str:

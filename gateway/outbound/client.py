@@ -9,7 +9,14 @@ from urllib.parse import quote
 import httpx
 
 from gateway.mapping.accounts import SmsbatLogin
-from gateway.outbound.connections import CONNECT_TIMEOUT, AnswerLost, Connections, HttpAnswer, NotWritten
+from gateway.outbound.connections import (
+    CONNECT_TIMEOUT,
+    LONGEST_ANSWER,
+    AnswerLost,
+    Connections,
+    HttpAnswer,
+    NotWritten,
+)
 from gateway.outbound.web import PLAIN, reason_of, retry_after
 
 _HEADERS = {"Content-Type": "application/json", "Accept": "application/json", **PLAIN}
@@ -70,10 +77,10 @@ class SmsbatClient:
 
 
 def _unpacked(answer: HttpAnswer) -> bytes:
-    """The body; proxies have been known to pack answers that were asked for plain."""
+    """The body; proxies have been known to pack answers that were asked for plain. Longer ones are cut off."""
     if "content-encoding" not in answer.headers:
         return answer.body
     try:
-        return zlib.decompress(answer.body, _GZIP_OR_ZLIB)
+        return zlib.decompressobj(_GZIP_OR_ZLIB).decompress(answer.body, LONGEST_ANSWER)
     except zlib.error:
         return answer.body

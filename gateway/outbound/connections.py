@@ -26,6 +26,8 @@ KEEPALIVE = 15.0
 _NEXT_ADDRESS = 0.25
 #: Answers with a lower status are interim ones: the one that counts follows.
 _FINAL = 200
+#: Bytes of an answer's body: several times what the largest call is answered with, every text in it repeated.
+LONGEST_ANSWER = 32 * 1024 * 1024
 
 
 class NotWritten(Exception):
@@ -97,9 +99,21 @@ class HttpAnswer:
     def __init__(self) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}
-        self.body = b""
+        self._pieces: list[bytes] = []
+        #: Bytes of the body.
+        self.length = 0
         #: Whether another request may follow on its connection.
         self.keeps_alive = False
+
+    @property
+    def body(self) -> bytes:
+        """The body, as far as it has come."""
+        return b"".join(self._pieces)
+
+    def take(self, piece: bytes) -> None:
+        """More of the body."""
+        self._pieces.append(piece)
+        self.length += len(piece)
 
 
 class _Connection(asyncio.Protocol):
@@ -163,7 +177,10 @@ class _Connection(asyncio.Protocol):
         self._ends_with_connection = {"content-length", "transfer-encoding"}.isdisjoint(self._answer.headers)
 
     def on_body(self, body: bytes) -> None:
-        self._answer.body += body
+        self._answer.take(body)
+        if self._answer.length > LONGEST_ANSWER:
+            self._lose("an answer without end", None)
+            self.end()
 
     def on_message_complete(self) -> None:
         self._ends_with_connection = False

@@ -38,6 +38,8 @@ class Pace:
         self._settings = settings
         self._dice = dice
         self._budget = CallBudget(settings.calls_per_second, settings.burst, settings.calls_in_flight)
+        # The plan before this one, or the process that was killed.
+        self._budget.use_up()
         self._breaker = Breaker()
         self._pause = Pause()
         #: Calls without an answer yet, and the messages in them.

@@ -17,7 +17,7 @@ from gateway.core.lifecycle import FINAL, Report, Status
 from gateway.core.retry import LONGEST_PAUSE, backoff
 from gateway.errors import StoreUnavailable
 from gateway.mapping.accounts import SmsbatLogin
-from gateway.mapping.hooks import HookPlan, NotTold
+from gateway.mapping.hooks import HookPlan, NotTold, UnknownStatus
 from gateway.metrics import READS
 from gateway.outbound.checks import GRACE, LONGEST, next_check
 from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
@@ -41,6 +41,8 @@ _PATIENCE = 15.0
 _UNSAID = 86_400_000 + GRACE
 #: Milliseconds after a message's time, when it counts as over although SMSBAT could not be asked.
 _OUTER_BOUND = 86_400_000
+#: Statuses of an answer to who may not read.
+_DENIED = (401, 403)
 
 
 class Poller:
@@ -58,6 +60,7 @@ class Poller:
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._failures = 0
         self._pause_until = 0.0
+        self._is_denied = False
 
     async def run(self) -> None:
         """Ask for as long as the gateway serves."""
@@ -142,12 +145,23 @@ class Poller:
         """Whether SMSBAT said something of the message; if not, it is left alone for a while."""
         if isinstance(answer, Answered) and answer.status in (200, 404):
             self._failures = 0
+            self._heed(denied=False)
             return True
+        if isinstance(answer, Answered) and answer.status in _DENIED:
+            self._heed(denied=True)
         self._failures += 1
         asked = answer.retry_after if isinstance(answer, Answered) else None
         pause = max(min(asked or 0.0, LONGEST_PAUSE), backoff(self._failures, random.random()))  # noqa: S311
         self._pause_until = time.monotonic() + pause
         return False
+
+    def _heed(self, denied: bool) -> None:
+        """That SMSBAT refuses reads must not go unnoticed: in the end its messages count as undelivered."""
+        if denied and not self._is_denied:
+            log.error("smsbat refuses to say what became of messages", smsbat=self._name)
+        elif self._is_denied and not denied:
+            log.warning("smsbat says again what became of messages", smsbat=self._name)
+        self._is_denied = denied
 
     async def _follow(self, check: Check, until: int, report: Report | None) -> None:
         final = report is not None and report.status in FINAL
@@ -175,6 +189,7 @@ class Poller:
             log.warning("a status read told nothing known", smsbat=self._name)
             return None
         if not isinstance(report, Report):
-            log.warning("a status is not known", smsbat=self._name, status=str(getattr(report, "word", ""))[:40])
+            status = report.shown if isinstance(report, UnknownStatus) else "(none)"
+            log.warning("a status is not known", smsbat=self._name, status=status)
             return None
         return Report(report.status, report.at, id=check.id, channel=report.channel, reason=report.reason)

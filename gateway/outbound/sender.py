@@ -366,10 +366,19 @@ class Sender:
 
     def _follow(self, judgement: Judgement, probe: bool) -> None:
         """Set the pace by what was learnt, and queue again what is not settled."""
-        self._pace.learn(judgement, probe, time.monotonic())
+        delay = self._learn(judgement, probe)
         self._backlog.put_back(judgement.at_once)
         if judgement.later:
-            self._again_after(self._retry_delay(judgement), judgement.later)
+            self._again_after(delay, judgement.later)
+
+    def _learn(self, judgement: Judgement, probe: bool) -> float:
+        """Seconds that what is to be sent later waits. A fault of ours must not keep it from being sent at all."""
+        try:
+            self._pace.learn(judgement, probe, time.monotonic())
+            return self._retry_delay(judgement) if judgement.later else 0.0
+        except Exception:
+            log.exception("nothing was learnt from the end of a call", smsbat=self.name)
+            return RETRY_DELAY
 
     def _retry_delay(self, judgement: Judgement) -> float:
         """Grows for a message that fails alone, and for a credential that is refused; a batch was halved instead."""

@@ -92,6 +92,8 @@ def _postgresql(url: URL) -> Engine:
     options = " ".join(f"-c {name}={value}" for name, value in _SERVER.items())
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
+        # Its errors may be logged, and values are personal data.
+        hide_parameters=True,
         pool_size=_CONNECTIONS,
         pool_pre_ping=True,
         pool_use_lifo=True,
@@ -106,7 +108,7 @@ def _postgresql(url: URL) -> Engine:
 
 def _sqlite(url: URL) -> Engine:
     arguments = {"timeout": BUSY_TIMEOUT, "check_same_thread": False, "cached_statements": _PREPARED}
-    engine = create_engine(url, connect_args=arguments)
+    engine = create_engine(url, connect_args=arguments, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:

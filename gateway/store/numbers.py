@@ -7,6 +7,7 @@ from collections import defaultdict
 
 from sqlalchemy import Connection, insert, select, update
 
+from gateway.core.ids import LARGEST_NUMBER
 from gateway.errors import StoreUnavailable
 from gateway.store.database import Database
 from gateway.store.tables import numbers
@@ -15,7 +16,6 @@ from gateway.store.turns import one_at_a_time
 #: Ids that are taken from the database at once, so that most messages cost no transaction of their own for it. Those
 #: that are left when the gateway stops are never used.
 _BLOCK = 500
-LARGEST_NUMBER = 2**31 - 1
 
 
 def take_numbers(connection: Connection, account: str, count: int) -> int:
