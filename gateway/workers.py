@@ -50,15 +50,15 @@ class Workers:
             if not self._stopping:
                 log.error("a worker ended by itself, and is started again", status=os.waitstatus_to_exitcode(status))
                 time.sleep(_PAUSE)
-            if not self._stopping:
-                self._start(again=True)
+            self._start(again=True)
 
     def _start(self, again: bool) -> None:
         # Told to stop in the middle, the parent would not know of the worker yet, nor the worker how to stop.
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
-        worker = os.fork()
+        worker = None if self._stopping else os.fork()
         if worker:
             self._running.add(worker)
+        if worker != 0:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
             return
         for number in _STOPS:

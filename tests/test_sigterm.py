@@ -13,8 +13,15 @@ import pytest
 from gateway.settings import Address, host_and_port
 from tests.support.load import ACCEPTED, asked, numbers
 from tests.support.process import gateway_process
-from tests.support.raw import post, signed, urlencoded
-from tests.support.servers import accounts, free_address, running_sandbox, write_mappings
+from tests.support.raw import Connection, answer_text, post, signed, urlencoded
+from tests.support.servers import (
+    accounts,
+    eventually,
+    free_address,
+    running_gateway,
+    running_sandbox,
+    write_mappings,
+)
 
 COUNT = 2000
 #: Seconds that SMSBAT takes for an answer: all requests are there before the first of them is answered.
@@ -59,3 +66,16 @@ def test_two_thousand_requests_in_flight_are_all_answered(workers: int, tmp_path
             assert (answered, answers) == (0, {b"accepted": COUNT})
             assert process.ended() == 0
         assert (sandbox.summary()["messages"], sandbox.summary()["doubles"]) == (COUNT, 0)
+
+
+def test_a_request_that_outlasts_the_stop_is_answered_in_its_dialect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.listener.GRACE", 1)
+    with running_sandbox(latency=LATENCY) as sandbox:
+        with running_gateway(tmp_path, sandbox.url, wait=30) as address:
+            connection = Connection(address)
+            connection.write(post(urlencoded(signed(phone="380500000001", txt="hello"))))
+            eventually(lambda: stored(tmp_path / "gateway.db"))
+        with connection:
+            assert connection.read().text == answer_text(-4, "TEMPORARY ERROR")

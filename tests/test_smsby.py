@@ -252,9 +252,8 @@ def test_ids_that_no_database_column_holds_are_not_found(database: str, tmp_path
     chosen = {"database": database}
     with running_sandbox() as sandbox, running_gateway(tmp_path, sandbox.url, settings=chosen, smsby={}) as address:
         for number in (2**31, 9_999_999_999, 999_999_999_999_999_999):
-            answers = [
-                call(address, method, **{name: number}, phone="375291234567") for method, name in methods.items()
-            ]
+            given: list[dict[str, Any]] = [{name: number, "phone": "375291234567"} for name in methods.values()]
+            answers = [call(address, method, **each) for method, each in zip(methods, given, strict=True)]
             assert {(each.status, each.text) for each in answers} == {(404, '{"error":"not found"}')}
 
 

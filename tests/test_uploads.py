@@ -376,3 +376,9 @@ def test_a_form_of_nothing_but_parts_is_too_large(setup: Setup, part: bytes) -> 
     body = b"".join(b"--b\r\n" + part + b"\r\n" for _ in range(2_000_000 // len(part))) + b"--b--\r\n"
     raw = post(body, b"multipart/form-data; boundary=b", b"/upload/")
     assert setup.exchange(raw).text == told(3, "The size of image is too big")
+
+
+def test_a_form_of_files_is_too_large(setup: Setup) -> None:
+    """Each would have a file open until the request ends."""
+    raw = multipart([(b"image", b"x")] * 100, target=b"/upload/")
+    assert setup.exchange(raw).text == told(3, "The size of image is too big")

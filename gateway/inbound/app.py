@@ -83,6 +83,8 @@ class LegacyApp:
             return exchange.refuse(refusal)
         except ClientGone:
             raise
+        except asyncio.CancelledError:
+            log.error("a request is cut off, since the gateway stops", dialect=exchange.dialect.name)
         except (StoreUnavailable, OSError) as error:
             log.error("a request can't be served for now", dialect=exchange.dialect.name, error=str(error))
         except Exception:

@@ -23,6 +23,8 @@ _MAX_HEADERS, _MAX_HEADER_SIZE = 64, 65_536
 _LONGEST_HEADER, _MOST_OPTIONS = 8192, 32
 #: Bytes that a part counts for besides its own: 20,000 fill two megabytes.
 _PART = 100
+#: Files in one form, each of which has an open sink until the request ends. Clients send one.
+_MOST_FILES = 16
 
 
 class TooLarge(ValueError):
@@ -161,6 +163,7 @@ class _Collector:
         self._name: bytes | None = None
         self._chunks: list[bytes] = []
         self._file: _Filing | None = None
+        self._begun = 0
 
     def callbacks(self) -> dict[str, object]:
         return {
@@ -201,6 +204,9 @@ class _Collector:
         self._name = _option(self._disposition, b"name")
         limit = self._plan.limits.get(self._name) if self._name else None
         self._file = _Filing(limit, self._plan.open) if limit else None
+        self._begun += self._file is not None
+        if self._begun > _MOST_FILES:
+            raise TooLarge
 
     def part_data(self, data: bytes, start: int, end: int) -> None:
         if self._file:
