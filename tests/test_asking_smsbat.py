@@ -99,3 +99,14 @@ def test_as_many_as_are_due_are_asked_about_however_long_that_takes(
 
     asyncio.run(scenario())
     assert len(asked) == 150
+
+
+def test_reads_that_smsbat_refuses_are_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its messages may all be delivered, and would count as undelivered in the end."""
+    told: list[str] = []
+    monkeypatch.setattr(poller_module.log, "error", lambda event, **_: told.append(event))
+    monkeypatch.setattr(poller_module.log, "warning", lambda event, **_: told.append(event))
+    poller = polling(tmp_path)
+    for status in (200, 403, 403, 401, 500, 403, 404, 200):
+        poller._is_answer(Answered(status, b"", None))
+    assert told == ["smsbat refuses to say what became of messages", "smsbat says again what became of messages"]

@@ -179,6 +179,14 @@ def test_an_answer_that_does_not_come_whole_is_lost(said: bytes) -> None:
     assert there.connections == [REQUEST, REQUEST]
 
 
+def test_an_answer_without_end_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.outbound.connections.LONGEST_ANSWER", 1000)
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 1000
+    chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"64\r\n%b\r\n" % (b"x" * 100) * 11
+    _, next_one = lost(chunks, whole)
+    assert len(next_one.body) == 1000
+
+
 def test_an_answer_that_comes_too_late_is_nobodys() -> None:
     """Taken for the answer to the next request, it would tell of other messages."""
     there, next_one = lost(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nlat", OK, seconds=0.2)

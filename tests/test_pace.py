@@ -8,15 +8,28 @@ from gateway.mapping.schema.accounts import Credential
 from gateway.outbound.pace import SPACING, Pace
 
 
-def pace(**settings: float) -> Pace:
+def begun(**settings: float) -> Pace:
     limits = {"calls_per_second": 1000, "burst": 1000, **settings}
     return Pace(Credential.model_validate({"url": "http://smsbat", "key": "k", **limits}), dice=lambda: 1.0)
+
+
+def pace(**settings: float) -> Pace:
+    """One that has been there for a while."""
+    rested = begun(**settings)
+    rested.budget(now=-1000.0)
+    return rested
 
 
 def test_an_idle_gateway_sends_what_there_is_at_once() -> None:
     idle = pace()
     assert (idle.delay(waiting=1, now=7.0), idle.share(waiting=1)) == (0, 8)
     assert idle.share(waiting=300) == 300
+
+
+def test_it_begins_as_if_somebody_else_had_called_until_now() -> None:
+    """The plan before a reload did, and a process that was killed may have."""
+    new = begun(calls_per_second=100, burst=150, calls_in_flight=10)
+    assert (new.budget(now=7.0), new.budget(now=7.5)) == (1, 51)
 
 
 def test_the_next_call_waits_a_moment_for_others_to_join_unless_it_is_full() -> None:

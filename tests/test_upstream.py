@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from gateway.core.lifecycle import Status
 from gateway.core.messages import Concern, Message, Outcome, Receipt
 from gateway.mapping.accounts import Account
 from gateway.mapping.loader import load
@@ -163,3 +164,13 @@ def test_an_item_looks_up_what_it_uses_and_nothing_else(upstream: UpstreamPlan) 
     of_sms = upstream.choose(decided)
     assert of_sms.value.uses == {"sender", "digits", "text", "id"}
     assert of_sms.make(message, cast("Account", "nothing is asked of it"), NOW) == upstream.item(message, account, NOW)
+
+
+def test_a_gap_among_what_is_told_hides_nothing(upstream: UpstreamPlan) -> None:
+    told = upstream.hooks.read(b'[null, {"messageId": "5", "deliverystatus": "delivered"}, 7]', 1)
+    assert [getattr(each, "status", None) for each in told] == [Status.DELIVERED]
+
+
+def test_an_answer_behind_a_byte_order_mark(upstream: UpstreamPlan) -> None:
+    body = b'\xef\xbb\xbf{"messages": [{"messageId": 5, "customerMessageId": "id-1"}]}'
+    assert [each.upstream_id for each in upstream.receipts(body, ONE) or []] == ["5"]
