@@ -22,7 +22,8 @@ class RowRefused(StoreUnavailable):
 class Refusal(GatewayError):
     """A request that is answered with one of the dialect's errors.
 
-    ``kind`` is one of the mapping schema's ``ErrorKind`` names, ``parameter`` the name put into the answer.
+    ``kind`` is one of the mapping schema's ``ErrorKind`` names, or of those that the dialect has of its own;
+    ``parameter`` is the name put into the answer.
     """
 
     def __init__(self, kind: str, parameter: str = "") -> None:

@@ -17,7 +17,7 @@ from gateway.outbound.reports import Reports
 from gateway.store.reports import Check
 from tests.support.servers import plan_for
 
-CHECKS = [Check(f"id-{i}", "demo", f"{i}", 0, None, 1 << 50) for i in range(6)]
+CHECKS = [Check(f"id-{i}", f"{i}", 0, None, 1 << 50) for i in range(6)]
 
 
 class _Store:

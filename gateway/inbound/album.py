@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import AsyncIterator, Sequence
 
-from gateway.core.pictures import Picture, new_image_id
+from gateway.core.codes import ALPHABETS
+from gateway.core.pictures import Picture
 from gateway.mapping.conversions import Upload
 from gateway.store.media import MediaStore
 from gateway.store.pictures import PictureStorage, Spool, Spools
@@ -19,6 +21,11 @@ def picture_name(path: str) -> tuple[str, str] | None:
     """Id and extension in a path of the legacy listener that can be a picture's."""
     named = _NAME.fullmatch(path) if path.startswith(MEDIA_PATH) else None
     return (named[1], named[2]) if named else None
+
+
+def _new_id() -> str:
+    """64 random characters of ``A-Z0-9`` (wire: messagio.md, A8): nobody guesses a picture's public address."""
+    return "".join(secrets.choice(ALPHABETS["both"]) for _ in range(64))
 
 
 class Album:
@@ -48,7 +55,7 @@ class Album:
         """Keep what was received, durable when it returns: its id and its public address, blank without a base."""
         spool = upload.file.content
         assert isinstance(spool, Spool)
-        picture = Picture(new_image_id(), account, upload.format, upload.file.size)
+        picture = Picture(_new_id(), account, upload.format, upload.file.size)
         # On record first: should the process end in between, retention clears the record away, and nobody has the id.
         await self._media.add(picture, now)
         await self._storage.keep(spool, picture.name)

@@ -23,9 +23,8 @@ from gateway.mapping.remembered import Remembered
 from gateway.mapping.schema.dialect import DialectFile
 from gateway.mapping.source import Origin, Source
 from gateway.mapping.values import Holds, Value
-from gateway.wire.forms import Fields
+from gateway.wire.forms import NO_FIELDS, Fields
 
-_NO_FIELDS = Fields({})
 _SLASHES = re.compile(r"/{2,}")
 #: Operations after which a client asks what became of messages.
 _ASKING = frozenset({"status", "deliveries", "bulk_status"})
@@ -252,7 +251,7 @@ class DialectPlan:
         scope: dict[str, Any] = {"parameter": refusal.parameter, "base": base}
         scope.update([(f"error.{name}", value) for name, value in self.error(refusal).items()])
         answers = endpoint.answers if endpoint is not None and endpoint.refuse else self.error_answers
-        return answers.give(scope, _NO_FIELDS)
+        return answers.give(scope, NO_FIELDS)
 
     def verdict(self, endpoint: EndpointPlan, receipt: Receipt) -> Refusal | None:
         """What a receipt means for the waiting client: ``None`` for success, else the error to answer."""

@@ -15,9 +15,8 @@ from gateway.mapping.functions import Evaluate
 from gateway.mapping.schema.upstream import Hooks, Legs
 from gateway.mapping.source import Where
 from gateway.mapping.values import Compiler, Holds
-from gateway.wire.forms import BOM, Fields, TooManyFields, parse_urlencoded
+from gateway.wire.forms import BOM, NO_FIELDS, Fields, TooManyFields, parse_urlencoded
 
-_NO_FIELDS = Fields({})
 #: Most facts in one body.
 MOST = 1000
 #: Longest id or word that is kept of what SMSBAT tells.
@@ -75,7 +74,7 @@ class HookPlan:
 
     def _told(self, document: Mapping[str, Any], now: int) -> Report | Reply | UnknownStatus:
         scope = {name: word for name, value in document.items() if name in self.names and (word := _word(value))}
-        kind = next((each for each in self.kinds if each.holds(scope, _NO_FIELDS)), None)
+        kind = next((each for each in self.kinds if each.holds(scope, NO_FIELDS)), None)
         if kind is None:
             raise NotTold("none of the kinds that the upstream file names")
         part = {name: evaluate(scope) for name, evaluate in kind.parts.items()}

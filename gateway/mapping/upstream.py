@@ -19,13 +19,12 @@ from gateway.mapping.otp import OtpTemplates, compile_templates
 from gateway.mapping.schema.upstream import Receipts, UpstreamErrors, UpstreamFile
 from gateway.mapping.source import Problem, Source, Where
 from gateway.mapping.values import Compiler, Holds, Leaf, Value
-from gateway.wire.forms import BOM, Fields
+from gateway.wire.forms import BOM, NO_FIELDS
 
 #: Kinds of messages that are told apart without looking at the guards again.
 _MOST_CHOICES = 1000
 #: More parts than any message has; a larger number is no number of parts.
 _MOST_PARTS = 1000
-_NO_FIELDS = Fields({})
 #: Keys of an error or of a refused entry that say what is wrong, the most telling first (wire: smsbat.md, 4 and 5).
 _TELLING = ("field", "code", "error", "message", "reason")
 _ACCEPTED = Outcome.ACCEPTED
@@ -122,7 +121,7 @@ def _choice(items: Sequence[_ItemPlan], names: Sequence[str]) -> Callable[[tuple
     def choose(values: tuple[Any, ...]) -> _ItemPlan:
         scope = dict(zip(names, values, strict=True))
         for plan in items:
-            if plan.holds(scope, _NO_FIELDS):
+            if plan.holds(scope, NO_FIELDS):
                 return plan
         raise LookupError
 

@@ -54,7 +54,6 @@ class Check:
     """A message to ask SMSBAT about. ``upstream_id`` is ``None`` when SMSBAT never said how it calls it."""
 
     id: str
-    account: str
     upstream_id: str | None
     sent_at: int
     watch_until: int | None
@@ -63,13 +62,13 @@ class Check:
 
 def check_columns(table: FromClause) -> list[Any]:
     """What a check is made of, of the table of messages or an alias of it."""
-    names = ("id", "account", "upstream_id", "settled_at", "watch_until", "expires_at")
+    names = ("id", "upstream_id", "settled_at", "watch_until", "expires_at")
     return [table.c[name] for name in names]
 
 
 def check_of(row: Row[Any]) -> Check:
     """A message to ask about."""
-    return Check(row.id, row.account, row.upstream_id, row.settled_at, row.watch_until, row.expires_at)
+    return Check(row.id, row.upstream_id, row.settled_at, row.watch_until, row.expires_at)
 
 
 class ReportStore:

@@ -35,7 +35,7 @@ def _partial_index(name: str, condition: str, *columns: Column[Any], unique: boo
 
 
 #: One row a message. Times are milliseconds since the epoch. ``content`` is the neutral content as JSON, so that a new
-#: kind of content needs no new column; what is searched by has one. Other tables will refer to ``id``.
+#: kind of content needs no new column; what is searched by has one. Other tables refer to ``id``.
 #: ``submission`` is the id that its first message was made with, which is no row where that one repeats an older one.
 messages = Table(
     "messages",

@@ -101,8 +101,8 @@ class GroupCommitWriter:
     async def run(self, work: Callable[[Connection], Result]) -> Result:
         """Do what takes several statements in one transaction; returns its result when that is on disk.
 
-        ``work`` runs in the writer's thread, alone: nobody else writes meanwhile. It may be run again when another
-        member of its group fails. Raises ``StoreUnavailable`` and ``RowRefused``.
+        ``work`` runs in the writer's thread, alone: nothing else of this process writes meanwhile. It may be run again
+        when another member of its group fails. Raises ``StoreUnavailable`` and ``RowRefused``.
         """
         done: asyncio.Future[Result] = self._loop.create_future()
         self._gathered.append(_Work(work, done))

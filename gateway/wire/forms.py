@@ -88,6 +88,9 @@ class Fields:
         return cls(values, nested={name: each for name, each in members.items() if isinstance(each, list | dict)})
 
 
+NO_FIELDS = Fields({})
+
+
 def read_fields(
     query: bytes, content_type: bytes, body: bytes, files: FilePlan = NO_FILES, most: int = MAX_FIELDS
 ) -> Fields:
