@@ -134,7 +134,7 @@ def test_what_was_withdrawn_without_our_knowing_goes_out(tmp_path: Path, monkeyp
     """PostgreSQL can be away for longer than it is asked what became of a commit; the client is told success then."""
 
     async def scenario(sender: Sender, store: MessageStore, share: _Named, account: Account) -> None:
-        stored = sender._settlement.stored
+        stored = sender._calls.settlement.stored
 
         async def answer_lost(settled: list[Settled], owed: bool = False) -> bool:
             assert await stored(settled, owed)
@@ -143,7 +143,7 @@ def test_what_was_withdrawn_without_our_knowing_goes_out(tmp_path: Path, monkeyp
         own = partial(store.put, [due(1)], "main", [])
         patient = replace(account, refuse_on_timeout=True)
         with monkeypatch.context() as patch:
-            patch.setattr(sender._settlement, "stored", answer_lost)
+            patch.setattr(sender._calls.settlement, "stored", answer_lost)
             patch.setattr(sender._pace, "delay", lambda *_: math.inf)
             assert await outcomes(sender.submit([due(1)], patient, time.monotonic() + 0.1, own)) == [Outcome.UNKNOWN]
         async with asyncio.timeout(20):
@@ -212,14 +212,14 @@ def test_who_begins_to_wait_while_it_is_written_down_is_told_too(
     """A reading of the store brought the message before its request was told that it is there."""
 
     async def scenario(sender: Sender, store: MessageStore, share: _Named, account: Account) -> None:
-        stored, writing, may_end = sender._settlement.stored, asyncio.Event(), asyncio.Event()
+        stored, writing, may_end = sender._calls.settlement.stored, asyncio.Event(), asyncio.Event()
 
         async def slowly(settled: list[Settled], owed: bool = False) -> bool:
             writing.set()
             await may_end.wait()
             return await stored(settled, owed)
 
-        monkeypatch.setattr(sender._settlement, "stored", slowly)
+        monkeypatch.setattr(sender._calls.settlement, "stored", slowly)
         message = due(1)
         await store.accept([message], "main")
         sender.released()

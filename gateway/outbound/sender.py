@@ -1,4 +1,4 @@
-"""One sender per SMSBAT login: batches what waits, keeps the limits, retries, and settles what SMSBAT said."""
+"""One sender per SMSBAT login: takes messages, decides when the next call goes out, and tells who waits."""
 
 from __future__ import annotations
 
@@ -6,32 +6,26 @@ import asyncio
 import dataclasses
 import random
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import structlog
 
-from gateway import tracing
 from gateway.clock import now_ms
-from gateway.core.mailings import batch_name
 from gateway.core.messages import Message, Receipt, State
-from gateway.core.retry import backoff
 from gateway.errors import StoreUnavailable
-from gateway.logs import IDS_TOLD
 from gateway.mapping.accounts import Account, SmsbatLogin
 from gateway.mapping.upstream import UpstreamPlan
-from gateway.metrics import BUDGET, OLDEST, QUEUED, count_call
+from gateway.metrics import BUDGET, OLDEST, QUEUED
 from gateway.outbound.alarm import Alarm
 from gateway.outbound.backlog import Backlog
-from gateway.outbound.client import Answered, NoAnswer, SmsbatClient
-from gateway.outbound.condition import Condition, Conditions
+from gateway.outbound.calls import Calls, Queue
+from gateway.outbound.condition import Condition
 from gateway.outbound.deadlines import Deadlines
-from gateway.outbound.judgement import Judgement, judge, out_of_time
+from gateway.outbound.judgement import out_of_time
 from gateway.outbound.pace import Pace
 from gateway.outbound.pending import Pending, Submission, may_have_gone_out
 from gateway.outbound.reports import Reports
-from gateway.outbound.settlement import Settlement
 from gateway.points import STORED, Point, reach
 from gateway.store.messages import MessageStore, Reading
 from gateway.store.settled import Settled
@@ -69,23 +63,17 @@ class Sender:
         self._loop = asyncio.get_running_loop()
         self.name = login.name
         self._settings = settings
-        self._upstream = upstream
         self._accounts = accounts
         self._store = store
-        self._reports = reports
-        self._dice = dice
-        self._client = SmsbatClient(login, upstream.file.submit)
         self._pace = Pace(settings, dice)
         self._backlog = Backlog()
         self._deadlines = Deadlines()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._times_denied = 0
         self._is_finishing = False
-        self._conditions = Conditions(login.name)
         self._changed = asyncio.Event()
+        queue = Queue(self._backlog, self._pace, self._changed)
+        self._calls = Calls(login, upstream, store, reports, queue, dice)
         self._wake = Alarm(self._changed.set)
         self._held_due = Alarm(self._held_are_due)
-        self._settlement = Settlement(login.name, store, reports, self._hold_back, dice)
 
     async def start(self) -> None:
         """Take up what an earlier run left on disk, and begin."""
@@ -103,17 +91,15 @@ class Sender:
         while time.monotonic() < until and self._backlog.held and self.condition is Condition.OK:
             await asyncio.sleep(_LOOK)
         self._runner.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self._client.patience)
+        await self._calls.ended(self._calls.patience)
 
     async def stop(self) -> None:
         """Let calls in flight end, and leave the rest on disk for the next start."""
         self._runner.cancel()
         self._wake.stop()
         self._held_due.stop()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT)
-        self._client.close()
+        await self._calls.ended(STOP_TIMEOUT)
+        self._calls.close()
 
     @property
     def backed_up(self) -> bool:
@@ -176,10 +162,10 @@ class Sender:
         for each in pending:
             each.withdrawn = True
         withdrawn = [Settled.without(each.message, State.WITHDRAWN) for each in pending]
-        written = await self._settlement.stored(withdrawn) and self._store.is_sure
+        written = await self._calls.settlement.stored(withdrawn) and self._store.is_sure
         if not written:
-            self._spawn(self._reinstate([each.message for each in pending]))
-        self._forget(pending)
+            self._calls.spawn(self._reinstate([each.message for each in pending]))
+        self._calls.forget(pending)
         return written
 
     async def _reinstate(self, withdrawn: Sequence[Message]) -> None:
@@ -187,7 +173,7 @@ class Sender:
 
         A reading of the store brings them anew, the copies in memory are void.
         """
-        await self._settlement.reinstated(withdrawn)
+        await self._calls.settlement.reinstated(withdrawn)
         self._backlog.stayed_on_disk()
         self._changed.set()
 
@@ -225,11 +211,6 @@ class Sender:
         reach(Point.DELAYED_DUE)
         self.released()
 
-    def _forget(self, pending: Iterable[Pending]) -> None:
-        self._backlog.forget(each.message.id for each in pending)
-        if self._backlog.wants_more:
-            self._changed.set()
-
     # Deciding when a call may go out
 
     async def _run(self) -> None:
@@ -263,25 +244,16 @@ class Sender:
 
     def _call_next(self) -> None:
         batch = self._unexpired(self._backlog.take(self._pace.share(len(self._backlog))))
-        if not batch:
-            return
-        probe = self._pace.called(len(batch), time.monotonic())
-        for pending in batch:
-            pending.in_call = True
-        self._spawn(self._call(batch, probe))
+        if batch:
+            self._calls.begin(batch)
 
     def _unexpired(self, batch: list[Pending]) -> list[Pending]:
         now = now_ms()
         expired = [pending for pending in batch if pending.message.expires_at <= now]
         if not expired:
             return batch
-        self._spawn(self._settle([(pending, out_of_time(pending)) for pending in expired]))
+        self._calls.settle([(pending, out_of_time(pending)) for pending in expired])
         return [pending for pending in batch if pending.message.expires_at > now]
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _refill(self) -> None:
         """Read back what stayed on disk. A store in trouble is asked again later."""
@@ -313,104 +285,15 @@ class Sender:
             return Account(message.account, self.name, self._settings.variant, "viber_promo", {}, 0, False)
         return known if known.smsbat == self.name else dataclasses.replace(known, variant=self._settings.variant)
 
-    # One call and what follows from it
-
-    async def _call(self, batch: list[Pending], probe: bool) -> None:
-        started = time.monotonic()
-        result, judgement = await self._submitted(batch)
-        reach(Point.CALL_ANSWERED)
-        seconds = time.monotonic() - started
-        self._pace.ended(len(batch), seconds)
-        for pending in batch:
-            pending.in_call = False
-        self._follow(judgement, probe)
-        self._changed.set()
-        answer = result.status if isinstance(result, Answered) else result.reason
-        self._conditions.learn(judgement, self._pace.is_held_back, str(answer))
-        count_call(self.name, str(answer), len(batch), seconds)
-        tracing.call(self.name, (pending.message for pending in batch), str(answer), started)
-        ms = round(seconds * 1000, 1)
-        log.info("smsbat call", smsbat=self.name, messages=len(batch), **_named(batch), answer=answer, ms=ms)
-        # Abreast: they go to the disk together.
-        if judgement.settled:
-            self._spawn(self._settle(judgement.settled))
-        if judgement.taken:
-            await self._settlement.write_taken(judgement.taken)
-            self._forget([pending for pending, _ in judgement.taken])
-
     def tell(self) -> None:
         """Tell Prometheus how it stands."""
         oldest = self._backlog.oldest_due
         QUEUED.labels(self.name).set(self._backlog.held)
         OLDEST.labels(self.name).set(max(0, now_ms() - oldest) / 1000 if oldest else 0)
-        self._conditions.tell()
+        self._calls.conditions.tell()
         BUDGET.labels(self.name).set(self._pace.budget(time.monotonic()))
 
     @property
     def condition(self) -> Condition:
         """How it stands with SMSBAT."""
-        return self._conditions.now
-
-    async def _submitted(self, batch: list[Pending]) -> tuple[Answered | NoAnswer, Judgement]:
-        """Make the call and judge its end. A fault of ours must not lose the batch: it counts as an unknown outcome."""
-        try:
-            now = now_ms()
-            items = [self._upstream.item(pending.message, pending.account, now) for pending in batch]
-            reach(Point.CALL_LEAVES)
-            result = await self._client.submit(self._upstream.body(items))
-            return result, judge(self._upstream, batch, result, now_ms())
-        except Exception:
-            log.exception("a call failed in an unforeseen way", smsbat=self.name, messages=len(batch))
-            fault = NoAnswer(maybe_taken=True, reason="internal error")
-            return fault, judge(self._upstream, batch, fault, now_ms())
-
-    def _follow(self, judgement: Judgement, probe: bool) -> None:
-        """Set the pace by what was learnt, and queue again what is not settled."""
-        delay = self._learn(judgement, probe)
-        self._backlog.put_back(judgement.at_once)
-        if judgement.later:
-            self._again_after(delay, judgement.later)
-
-    def _learn(self, judgement: Judgement, probe: bool) -> float:
-        """Seconds that what is to be sent later waits. A fault of ours must not keep it from being sent at all."""
-        try:
-            self._pace.learn(judgement, probe, time.monotonic())
-            return self._retry_delay(judgement) if judgement.later else 0.0
-        except Exception:
-            log.exception("nothing was learnt from the end of a call", smsbat=self.name)
-            return RETRY_DELAY
-
-    def _retry_delay(self, judgement: Judgement) -> float:
-        """Grows for a message that fails alone, and for a credential that is refused; a batch was halved instead."""
-        if judgement.denied:
-            self._times_denied += 1
-            return self._backoff(self._times_denied)
-        self._times_denied = 0
-        alone = len(judgement.later) == 1
-        judgement.later[0].attempts += alone
-        return self._backoff(judgement.later[0].attempts if alone else 1)
-
-    def _backoff(self, attempt: int) -> float:
-        return backoff(attempt, self._dice())
-
-    def _again_after(self, delay: float, batch: list[Pending]) -> None:
-        self._loop.call_later(delay, self._again, batch)
-
-    def _again(self, batch: list[Pending]) -> None:
-        self._backlog.put_last(batch)
-        self._changed.set()
-
-    async def _settle(self, settled: list[tuple[Pending, Settled]]) -> None:
-        self._forget(await self._settlement.write(settled))
-
-    def _hold_back(self, held: list[Pending]) -> None:
-        """Messages whose clients stopped waiting before it was known that SMSBAT refuses the credential."""
-        self._again_after(self._backoff(max(1, self._times_denied)), held)
-
-
-def _named(batch: Sequence[Pending]) -> dict[str, list[str]]:
-    """The messages of a call, and the mailings that they are of, as the lines of their requests have them."""
-    messages = [pending.message for pending in batch[:IDS_TOLD]]
-    batches = {batch_name(each.account, each.batch) for each in messages if each.batch is not None}
-    told = {"ids": [each.id for each in messages]}
-    return {**told, "batches": sorted(batches)} if batches else told
+        return self._calls.conditions.now
