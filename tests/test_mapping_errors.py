@@ -181,6 +181,25 @@ def test_a_credential_has_exactly_one_way_in(folder: Path, smsbat: dict[str, obj
     )
 
 
+#: What urllib or httpx can't take, or can't be called.
+NO_ADDRESSES = ["shop.example", "http://[x/", "http://127.0.0.1:80a82", "https://[::1", "http://x:0", "http://x\u200b/"]
+
+
+@pytest.mark.parametrize(
+    "url", [*NO_ADDRESSES, "https://x/bat?y=1", "https://x/bat#y", "https://me@x/bat", "https://@x/bat"]
+)
+def test_the_address_of_smsbat_is_one(folder: Path, url: str) -> None:
+    assert account_problems(folder, accounts(url)) == [
+        "accounts.yaml:6:4: must be an http or https address, with no login and no query in it"
+    ]
+
+
+@pytest.mark.parametrize("url", [*NO_ADDRESSES, "https://x/dlr.php#y"])
+def test_the_address_of_a_script_is_one(folder: Path, url: str) -> None:
+    found = account_problems(folder, accounts("http://127.0.0.1:1", reports={"callback": {"url": url}}))
+    assert [re.sub(r":\d+:\d+:", ":", each) for each in found] == ["accounts.yaml: this is no http or https address"]
+
+
 def test_missing_files_are_told(tmp_path: Path) -> None:
     with pytest.raises(MappingError, match="no file of 'kind: dialect'"):
         load([tmp_path])

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
-from urllib.parse import urlsplit
 
+from gateway.core.addresses import is_web_address
 from gateway.mapping.callbacks import CallbackPlan, CallbackTarget
 from gateway.mapping.conversions import Named, NameTables
 from gateway.mapping.functions import flat
@@ -23,17 +23,6 @@ from gateway.mapping.schema.common import NameTable, OtpSection, SmsFallback
 from gateway.mapping.schema.dialect import DialectFile
 from gateway.mapping.secrets import BadSecret, is_reference, resolve_secret
 from gateway.mapping.source import Problem, Source, Where, did_you_mean
-
-_ADDRESS = re.compile(r"https?://[^\s/?#]+[^\s#]*")
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return bool(_ADDRESS.fullmatch(url) and parts.hostname and parts.port != 0)
-    except ValueError:
-        return False
-
 
 _HOOK = re.compile(r"[A-Za-z0-9_-]{16,}")
 
@@ -283,7 +272,7 @@ class _AccountsCompiler:
             return
         plan = self._callback_plan(dialect, section.format, where)
         url = self._secret(section.url, (*where, "url")) if is_reference(section.url) else section.url
-        if not _is_address(url):
+        if not is_web_address(url) or "#" in url:
             self._problem((*where, "url"), "this is no http or https address")
         if plan is not None:
             self._targets[account, dialect] = plan.target(account, dialect, url, section)

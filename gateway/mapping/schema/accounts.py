@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from gateway.core.addresses import is_base_address
 from gateway.mapping.schema.callbacks import CallbackSection
 from gateway.mapping.schema.common import Name, NameTable, OtpSection, Section, SmsFallback, ViberType
 
@@ -35,10 +37,7 @@ class Login(Section):
 class Credential(Section):
     """One SMSBAT login: address, authentication and call limits."""
 
-    url: str = Field(
-        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
-        description="Base address, given by SMSBAT's manager; no login in it.",
-    )
+    url: str = Field(description="Base address, given by SMSBAT's manager; no login in it.")
     key: str | None = Field(None, description="API key, as a secret reference.")
     key_in: Literal["header", "password"] = Field(
         "header", description="Key in `X-Authorization-Key`, or as the password of Basic login `@`."
@@ -52,6 +51,13 @@ class Credential(Section):
     calls_in_flight: int = Field(16, gt=0, le=100, description="Sending calls without an answer yet.")
     messages_per_call: int = Field(1000, gt=0, le=5000, description="Most messages in one call.")
     timeout: float = Field(30, gt=0, description="Seconds in which an answer must be there, a connection aside.")
+
+    @field_validator("url")
+    @classmethod
+    def _is_the_address_alone(cls, url: str) -> str:
+        if not is_base_address(url) or "@" in urlsplit(url).netloc:
+            raise ValueError("must be an http or https address, with no login and no query in it")
+        return url
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Credential:
