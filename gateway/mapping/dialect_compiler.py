@@ -18,6 +18,7 @@ from gateway.mapping.dialect import DialectPlan, EndpointPlan, Place, lenient_pa
 from gateway.mapping.functions import Evaluate
 from gateway.mapping.operations import COLLECTIONS, NAME_FIELDS, OPERATIONS, RECORDS
 from gateway.mapping.parameters import ParameterCheck, compile_parameters, known_names
+from gateway.mapping.schema.common import YEAR
 from gateway.mapping.schema.dialect import DialectFile
 from gateway.mapping.schema.endpoint import Endpoint
 from gateway.mapping.schema.parameter import Parameter
@@ -247,7 +248,7 @@ class _DialectCompiler:
         channel, ttl = trees.get("channel"), trees.get("ttl")
         if _is_literal(channel) and channel not in _CHANNELS:
             self._compiler.complain((*where, "channel"), f"one of {', '.join(_CHANNELS)}")
-        if _is_literal(ttl) and not isinstance(ttl, int):
+        if _is_literal(ttl) and not (type(ttl) is int and 0 < ttl <= YEAR):
             self._compiler.complain((*where, "ttl"), "it is a number of seconds")
 
     def _draw(self, endpoint: Endpoint, where: Where, names: frozenset[str]) -> CodePlan | None:

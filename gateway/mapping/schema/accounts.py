@@ -9,7 +9,10 @@ from pydantic import Field, field_validator, model_validator
 
 from gateway.core.addresses import is_base_address
 from gateway.mapping.schema.callbacks import CallbackSection
-from gateway.mapping.schema.common import Name, NameTable, OtpSection, Section, SmsFallback, ViberType
+from gateway.mapping.schema.common import YEAR, Name, NameTable, OtpSection, Section, SmsFallback, ViberType
+
+#: Of anything a second, and at once.
+_LEAST_RATE, _MOST = 0.001, 1_000_000
 
 
 class Login(Section):
@@ -45,12 +48,14 @@ class Credential(Section):
     login: str | None = Field(None, description="Basic login.")
     password: str | None = Field(None, description="Basic password, as a secret reference.")
     variant: Literal["guide-001", "help-004"] = Field("guide-001", description="Which of SMSBAT's two forms is sent.")
-    calls_per_second: float = Field(100, gt=0, description="Sending calls a second.")
-    burst: int = Field(150, gt=0, description="Sending calls at once.")
-    reads_per_second: float = Field(50, gt=0, description="Status reads a second.")
+    calls_per_second: float = Field(100, ge=_LEAST_RATE, le=_MOST, description="Sending calls a second.")
+    burst: int = Field(150, gt=0, le=_MOST, description="Sending calls at once.")
+    reads_per_second: float = Field(50, ge=_LEAST_RATE, le=_MOST, description="Status reads a second.")
     calls_in_flight: int = Field(16, gt=0, le=100, description="Sending calls without an answer yet.")
     messages_per_call: int = Field(1000, gt=0, le=5000, description="Most messages in one call.")
-    timeout: float = Field(30, gt=0, description="Seconds in which an answer must be there, a connection aside.")
+    timeout: float = Field(
+        30, gt=0, le=600, description="Seconds in which an answer must be there, a connection aside."
+    )
 
     @field_validator("url")
     @classmethod
@@ -76,9 +81,9 @@ class Sender(Section):
 class RateSection(Section):
     """How fast an account may send; faster requests are answered with `rate_limited`."""
 
-    per_second: float = Field(ge=0.001, le=1_000_000, description="Messages a second.")
+    per_second: float = Field(ge=_LEAST_RATE, le=_MOST, description="Messages a second.")
     burst: int = Field(
-        10, gt=0, le=1_000_000, description="Messages at once. A single request with more passes, and is worked off."
+        10, gt=0, le=_MOST, description="Messages at once. A single request with more passes, and is worked off."
     )
 
 
@@ -95,7 +100,7 @@ class AccountSection(Section):
     repeats: int | None = Field(
         None,
         gt=0,
-        le=31_536_000,
+        le=YEAR,
         description="Seconds in which a request with the same reference and phone is the same message, not another.",
     )
     hook: str | None = Field(
