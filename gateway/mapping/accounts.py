@@ -74,7 +74,6 @@ class Identity:
     know of all that.
     """
 
-    login: bytes
     secrets: tuple[bytes, bytes] = field(repr=False)
     account: Account
     json_percent_encoded: bool = False
@@ -285,7 +284,7 @@ class _AccountsCompiler:
             return
         chosen = CallbackSection(url="(by request)", format=plan.bulk_format, private=login.private_callbacks)
         target = plan.target(account, dialect, "", chosen)
-        zone = _zone(login.zone or (known.file.zone if known.file else "UTC")) or UTC
+        zone = time_zone(login.zone or (known.file.zone if known.file else "UTC")) or UTC
         self._by_request[account, dialect] = replace(target, by_request=True, zone=zone)
 
     def _callback_plan(self, dialect: str, name: str | None, where: Where) -> CallbackPlan | None:
@@ -358,7 +357,6 @@ class _AccountsCompiler:
             if isinstance(known_figures[name], int) and not isinstance(login.figures[name], int):
                 self._problem((*where, "figures", name), "it is a number")
         return Identity(
-            _bytes(login.login or ""),
             (secrets[0], secrets[-1]),
             account,
             login.json_values == "percent-encoded",
@@ -368,13 +366,14 @@ class _AccountsCompiler:
         )
 
     def _zone(self, name: str, where: Where) -> tzinfo:
-        zone = _zone(name)
+        zone = time_zone(name)
         if zone is None:
             self._problem(where, "no such time zone, such as Europe/Minsk")
         return zone or UTC
 
 
-def _zone(name: str) -> tzinfo | None:
+def time_zone(name: str) -> tzinfo | None:
+    """A time zone by its name, such as Europe/Minsk; ``None`` when none is called so."""
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
