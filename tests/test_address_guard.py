@@ -1,4 +1,4 @@
-"""Which addresses callbacks may reach: ranges and spellings, none of which is dialled."""
+"""Which addresses are of the web, and which callbacks may reach: ranges and spellings, none of which is dialled."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import asyncio
 import socket
 from typing import Any
 
+import httpx
 import pytest
 
-from gateway.core.addresses import may_reach
+from gateway.core.addresses import is_base_address, is_web_address, may_reach
 from gateway.outbound.web import NoWebAnswer, WebClient
 
 PUBLIC = [
@@ -116,6 +117,63 @@ SPELLINGS = [
     "[fe80::1]",
     "[fd00:ec2::254]",
 ]
+
+WEB = [
+    "https://example.com",
+    "HTTP://EXAMPLE.COM:8080/a.php?x=1&y=[2]#top",
+    "http://127.0.0.1:1",
+    "http://[2606:4700::1111]:80/",
+    "https://user:password@example.com/dlr.php",
+    "http://localhost:",
+    "http://my_host/",
+    "http://пример.бел/картинка.png?имя=1",
+    "http://xn--e1afmkfd.xn--90ais/",
+    "http://2130706433/",
+]
+NOT_OF_THE_WEB = [
+    "",
+    "example.com",
+    "ftp://example.com/",
+    "http:///x",
+    "http://:80/",
+    "http://user@/",
+    "http://[x/",
+    "https://[::1",
+    "http://[v1.a]/",
+    "http://[127.0.0.1]/",
+    "http://a[b]/",
+    "http://256.1.1.1/",
+    "http://127.0.0.1:80a82",
+    "http://127.0.0.1:0/",
+    "http://127.0.0.1:99999/",
+    "http://user:pass/word@example.com/",
+    "http://example\u200b.com/",
+    "http://example.com/\u200b",
+    "\ufeffhttp://example.com/",
+    "http://example.com/a b",
+    "http://example.com/\u00a0",
+    "http://example.com/\n",
+    "http://example.com/\x7f",
+    "http://☃.example/",
+    "http://-пример.бел/",
+    "http://xn--/",
+]
+
+
+@pytest.mark.parametrize("url", WEB)
+def test_what_is_of_the_web(url: str) -> None:
+    assert is_web_address(url)
+    assert httpx.URL(url).host
+
+
+@pytest.mark.parametrize("url", NOT_OF_THE_WEB)
+def test_what_is_not(url: str) -> None:
+    assert not is_web_address(url)
+
+
+def test_what_paths_can_be_put_behind() -> None:
+    assert is_base_address("https://example.com/api")
+    assert not any(is_base_address(f"https://example.com/api{end}") for end in ("?", "?x=1", "#", "#top"))
 
 
 @pytest.mark.parametrize("address", PUBLIC)

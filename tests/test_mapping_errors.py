@@ -86,6 +86,13 @@ def problems(folder: Path, environment: dict[str, str] | None = None) -> list[st
             "can't be worked: LookupError: no item of smsbat is for channel",
         ),
         ("- when: {dlr: true}\n", "- when: {dlr: true}\n        status: 999\n", "less than or equal to 599"),
+        # With any of these the script would be called without end.
+        ("{minutes: 5, times: 3}", "{minutes: 1e308, times: 3}", "less than or equal to 40320"),
+        ("{minutes: 5, times: 3}", "{minutes: .inf, times: 3}", "finite number"),
+        ("{minutes: 5, times: 3}", "{minutes: .nan, times: 3}", "finite number"),
+        ("give_up: 1440", "give_up: 1e308", "less than or equal to 40320"),
+        ("ttl: $dlr_timeout", "ttl: 9999999999", "it is a number of seconds"),
+        ("ttl: 3600}", "ttl: 9999999999}", "less than or equal to 31536000"),
     ],
 )
 def test_a_fault_is_named_with_its_place(folder: Path, old: str, new: str, said: str) -> None:
@@ -179,6 +186,46 @@ def test_a_credential_has_exactly_one_way_in(folder: Path, smsbat: dict[str, obj
     assert any(
         "give either 'key', or 'login' and 'password'" in problem for problem in account_problems(folder, content)
     )
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"calls_per_second": 1e-323},
+        {"calls_per_second": 1e308},
+        {"reads_per_second": 1e-323},
+        {"reads_per_second": 1e308},
+        {"burst": 10**400},
+        {"timeout": 1e308},
+    ],
+)
+def test_no_limit_is_beyond_all_bounds(folder: Path, limits: dict[str, object]) -> None:
+    content = accounts("http://127.0.0.1:1", limits)
+    assert any("than or equal to" in problem for problem in account_problems(folder, content))
+
+
+def test_no_id_of_a_name_is_more_than_a_database_holds(folder: Path) -> None:
+    content = accounts("http://127.0.0.1:1", smsby={"names": {"vibernames": {2**31: "Shop"}}})
+    assert any("less than 2147483648" in problem for problem in account_problems(folder, content))
+
+
+#: What urllib or httpx can't take, or can't be called.
+NO_ADDRESSES = ["shop.example", "http://[x/", "http://127.0.0.1:80a82", "https://[::1", "http://x:0", "http://x\u200b/"]
+
+
+@pytest.mark.parametrize(
+    "url", [*NO_ADDRESSES, "https://x/bat?y=1", "https://x/bat#y", "https://me@x/bat", "https://@x/bat"]
+)
+def test_the_address_of_smsbat_is_one(folder: Path, url: str) -> None:
+    assert account_problems(folder, accounts(url)) == [
+        "accounts.yaml:6:4: must be an http or https address, with no login and no query in it"
+    ]
+
+
+@pytest.mark.parametrize("url", [*NO_ADDRESSES, "https://x/dlr.php#y"])
+def test_the_address_of_a_script_is_one(folder: Path, url: str) -> None:
+    found = account_problems(folder, accounts("http://127.0.0.1:1", reports={"callback": {"url": url}}))
+    assert [re.sub(r":\d+:\d+:", ":", each) for each in found] == ["accounts.yaml: this is no http or https address"]
 
 
 def test_missing_files_are_told(tmp_path: Path) -> None:

@@ -194,6 +194,12 @@ def test_ids_that_nobody_gave_out(setup: Setup) -> None:
         ("getAlphanameId", {"name": "Nobody"}, 400, NAME_FAULT),
         ("createPasswordObject", {"type_id": "both", "len": 0}, 400, "len value must be beetwen 1 and 16"),
         ("sendBulkViber", {"messages": "none"}, 400, "incorrect parameter messages"),
+        (
+            "sendBulkViber",
+            {"messages[0][name]": "x", "callback_url": "http://[x/"},
+            400,
+            "incorrect parameter callback_url",
+        ),
         ("getBills", {}, 404, "not found"),
         # SMSBAT refuses what it is sent, in its various ways.
         ("sendQuickSMS", {"message": "Hi", "phone": "999040000001"}, 400, "incorrect phone number"),

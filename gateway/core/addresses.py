@@ -1,4 +1,4 @@
-"""Which network addresses a callback may reach (RFC 6890 and its successors' registries).
+"""Which addresses are of the web, and which of networks a callback may reach (RFC 6890, its successors' registries).
 
 ``ipaddress.is_global`` alone is not enough: it calls addresses global behind which an IPv4 address is hidden, and says
 nothing of the addresses at which clouds answer their own machines.
@@ -7,8 +7,12 @@ nothing of the addresses at which clouds answer their own machines.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from urllib.parse import urlsplit
+
+import idna
 
 Address = IPv4Address | IPv6Address
 
@@ -16,6 +20,9 @@ Address = IPv4Address | IPv6Address
 class AddressRefused(OSError):
     """The address behind a name is none that callbacks may reach."""
 
+
+_WEB = re.compile(r"https?://[^/?#]", re.IGNORECASE)
+_FOUR_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+){3}")
 
 #: Where clouds give out credentials: never to be reached, whatever a file says.
 _METADATA = frozenset(
@@ -90,6 +97,35 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
         return ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return None
+
+
+def is_web_address(url: str) -> bool:
+    """Whether it is an http or https address that a request can be made to: one that urllib and httpx both take."""
+    if not _WEB.match(url) or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.port != 0 and _is_host(parts.netloc, parts.hostname or "")
+    except ValueError:
+        return False
+
+
+def is_base_address(url: str) -> bool:
+    """The same for an address that paths are put behind."""
+    return is_web_address(url) and not {"?", "#"}.intersection(url)
+
+
+def _is_host(netloc: str, name: str) -> bool:
+    """Brackets and four numbers hold an address, and other letters than ASCII can be written in it, or were.
+
+    Raises ``ValueError`` when they can't.
+    """
+    if "[" in netloc:
+        return isinstance(_parsed(name), IPv6Address)
+    if _FOUR_NUMBERS.fullmatch(name):
+        return isinstance(_parsed(name), IPv4Address)
+    is_plain = name.isascii() and not name.startswith("xn--")
+    return bool(name if is_plain else idna.encode(name))
 
 
 def is_address(host: str) -> bool:

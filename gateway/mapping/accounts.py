@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
-from urllib.parse import urlsplit
 
+from gateway.core.addresses import is_web_address
 from gateway.mapping.callbacks import CallbackPlan, CallbackTarget
 from gateway.mapping.conversions import Named, NameTables
 from gateway.mapping.functions import flat
@@ -23,17 +23,6 @@ from gateway.mapping.schema.common import NameTable, OtpSection, SmsFallback
 from gateway.mapping.schema.dialect import DialectFile
 from gateway.mapping.secrets import BadSecret, is_reference, resolve_secret
 from gateway.mapping.source import Problem, Source, Where, did_you_mean
-
-_ADDRESS = re.compile(r"https?://[^\s/?#]+[^\s#]*")
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return bool(_ADDRESS.fullmatch(url) and parts.hostname and parts.port != 0)
-    except ValueError:
-        return False
-
 
 _HOOK = re.compile(r"[A-Za-z0-9_-]{16,}")
 
@@ -85,7 +74,6 @@ class Identity:
     know of all that.
     """
 
-    login: bytes
     secrets: tuple[bytes, bytes] = field(repr=False)
     account: Account
     json_percent_encoded: bool = False
@@ -283,7 +271,7 @@ class _AccountsCompiler:
             return
         plan = self._callback_plan(dialect, section.format, where)
         url = self._secret(section.url, (*where, "url")) if is_reference(section.url) else section.url
-        if not _is_address(url):
+        if not is_web_address(url) or "#" in url:
             self._problem((*where, "url"), "this is no http or https address")
         if plan is not None:
             self._targets[account, dialect] = plan.target(account, dialect, url, section)
@@ -296,7 +284,7 @@ class _AccountsCompiler:
             return
         chosen = CallbackSection(url="(by request)", format=plan.bulk_format, private=login.private_callbacks)
         target = plan.target(account, dialect, "", chosen)
-        zone = _zone(login.zone or (known.file.zone if known.file else "UTC")) or UTC
+        zone = time_zone(login.zone or (known.file.zone if known.file else "UTC")) or UTC
         self._by_request[account, dialect] = replace(target, by_request=True, zone=zone)
 
     def _callback_plan(self, dialect: str, name: str | None, where: Where) -> CallbackPlan | None:
@@ -369,7 +357,6 @@ class _AccountsCompiler:
             if isinstance(known_figures[name], int) and not isinstance(login.figures[name], int):
                 self._problem((*where, "figures", name), "it is a number")
         return Identity(
-            _bytes(login.login or ""),
             (secrets[0], secrets[-1]),
             account,
             login.json_values == "percent-encoded",
@@ -379,13 +366,14 @@ class _AccountsCompiler:
         )
 
     def _zone(self, name: str, where: Where) -> tzinfo:
-        zone = _zone(name)
+        zone = time_zone(name)
         if zone is None:
             self._problem(where, "no such time zone, such as Europe/Minsk")
         return zone or UTC
 
 
-def _zone(name: str) -> tzinfo | None:
+def time_zone(name: str) -> tzinfo | None:
+    """A time zone by its name, such as Europe/Minsk; ``None`` when none is called so."""
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.core.mailings import Mailing, Recipient
 from gateway.core.messages import Concern, Content, Message, only_digits, phone_digits
+from gateway.core.schedule import MINUTE
 from gateway.errors import Refusal
 from gateway.mapping.accounts import Account
 from gateway.mapping.conversions import Named
@@ -16,8 +17,6 @@ from gateway.mapping.otp import NotOtp
 from gateway.mapping.parameters import Faulty
 from gateway.mapping.values import Value
 
-#: In milliseconds.
-MINUTE = 60_000
 VIBER = "viber"
 #: What else a message is made of, besides its content's parts.
 _PARTS = ("channel", "sender", "recipient", "ttl", "reference", "report", "delay", "due_at", "batch", "otp")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from gateway.core.addresses import is_web_address
 from gateway.core.messages import phone_digits
 from gateway.core.parts import PartsTable
 from gateway.errors import Refusal
@@ -81,6 +82,10 @@ class TooLong(ValueError):
 Convert = Callable[[Any, Reading], Any]
 
 _INTEGER = re.compile(rb"[0-9]{1,18}")
+_EPOCH = re.compile(r"[0-9]{1,10}")
+#: What clocks of messages can show.
+_YEARS = range(1971, 2200)
+_LONGEST_URL = 2048
 
 
 def _choice(_name: str, spec: Parameter) -> Convert:
@@ -137,13 +142,11 @@ def _phone(raw: bytes, reading: Reading) -> str:
 
 def _url(raw: bytes, reading: Reading) -> str:
     url = decode(raw, "utf-8").strip()
-    if len(url) > _LONGEST_URL or not _URL.fullmatch(url):
+    if len(url) > _LONGEST_URL or not is_web_address(url):
         raise ValueError
     return url
 
 
-_LONGEST_URL = 2048
-_URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 PLAIN: dict[str, Convert] = {"any": _any, "phone": _phone, "url": _url}
 
 
@@ -169,11 +172,6 @@ def _parsed(text: str, form: str, zone: tzinfo) -> int | None:
     if moment.year not in _YEARS or moment.strftime(form) != text:
         return None
     return int(moment.replace(tzinfo=zone).timestamp() * 1000)
-
-
-_EPOCH = re.compile(r"[0-9]{1,10}")
-#: What clocks of messages can show.
-_YEARS = range(1971, 2200)
 
 
 def _named(_name: str, spec: Parameter) -> Convert:

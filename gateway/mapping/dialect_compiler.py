@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import codecs
-import zoneinfo
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from gateway.core.codes import ALPHABETS
 from gateway.core.messages import Concern
 from gateway.core.parts import PartsTable
+from gateway.mapping.accounts import time_zone
 from gateway.mapping.answers import compile_answers
 from gateway.mapping.authentication import Authenticator
 from gateway.mapping.bindings import CodePlan, FollowUpPlan, MailingPlan, MessagePlan, plainly
@@ -18,6 +18,7 @@ from gateway.mapping.dialect import DialectPlan, EndpointPlan, Place, lenient_pa
 from gateway.mapping.functions import Evaluate
 from gateway.mapping.operations import COLLECTIONS, NAME_FIELDS, OPERATIONS, RECORDS
 from gateway.mapping.parameters import ParameterCheck, compile_parameters, known_names
+from gateway.mapping.schema.common import YEAR
 from gateway.mapping.schema.dialect import DialectFile
 from gateway.mapping.schema.endpoint import Endpoint
 from gateway.mapping.schema.parameter import Parameter
@@ -247,7 +248,7 @@ class _DialectCompiler:
         channel, ttl = trees.get("channel"), trees.get("ttl")
         if _is_literal(channel) and channel not in _CHANNELS:
             self._compiler.complain((*where, "channel"), f"one of {', '.join(_CHANNELS)}")
-        if _is_literal(ttl) and not isinstance(ttl, int):
+        if _is_literal(ttl) and not (type(ttl) is int and 0 < ttl <= YEAR):
             self._compiler.complain((*where, "ttl"), "it is a number of seconds")
 
     def _draw(self, endpoint: Endpoint, where: Where, names: frozenset[str]) -> CodePlan | None:
@@ -302,9 +303,7 @@ class _DialectCompiler:
         for i, name in enumerate(content.names):
             if name in _RESERVED or name in COLLECTIONS:
                 self._compiler.complain(("names", i), "in answers this name stands for something else")
-        try:
-            zoneinfo.ZoneInfo(content.zone)
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        if time_zone(content.zone) is None:
             self._compiler.complain(("zone",), "no such time zone")
 
     def _common_name(self, name: str, where: Where, names: frozenset[str]) -> None:
@@ -357,10 +356,6 @@ class _DialectCompiler:
         first, *others = [tree for _, tree, _ in self._errors()]
         common = set(first).intersection(*others)
         return frozenset({"parameter", "base", *(f"error.{name}" for name in common)})
-
-
-def _is_constant(tree: Any) -> bool:
-    return not isinstance(tree, dict | list) and not (isinstance(tree, str) and "$" in tree)
 
 
 def _is_literal(tree: Any) -> bool:

@@ -112,7 +112,7 @@ def _identities(plan: DialectPlan, account: Account) -> Identities:
     file, section = plan.file, plan.file.example_account
     login, first, last = (each.encode() for each in (section.login or "", section.secrets[0], section.secrets[-1]))
     names, figures, zone = name_tables(section.names), file.figures, zoneinfo.ZoneInfo(file.zone)
-    identity = Identity(login, (first, last), account, names=names, figures=figures, zone=zone)
+    identity = Identity((first, last), account, names=names, figures=figures, zone=zone)
     return {plan.name: {login if section.login else token_digest(first): identity}}
 
 

@@ -48,33 +48,36 @@ _WRONG = (
 
 def open_engine(database: str) -> Engine:
     """An engine for a database URL, of SQLite or PostgreSQL. Raises ``ConfigurationError``."""
-    url = _parsed(database)
-    if url.get_backend_name() == "postgresql" and url.database:
+    url = database_url(database)
+    if url.get_backend_name() == "postgresql":
         return _postgresql(url)
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-        raise ConfigurationError(_WRONG)
-    _create_private(Path(url.database))
+    _create_private(Path(str(url.database)))
     return _sqlite(url)
 
 
-def _parsed(database: str) -> URL:
+def database_url(database: str) -> URL:
+    """The parts of a database URL, of SQLite or PostgreSQL. Raises ``ConfigurationError``."""
     try:
-        return make_url(database)
+        url = make_url(database)
     except (ArgumentError, ValueError):
         # A password that is not escaped may count as the port, and be quoted as such.
         raise ConfigurationError(_WRONG) from None
+    if url.get_backend_name() not in ("sqlite", "postgresql") or url.database in (None, "", ":memory:"):
+        raise ConfigurationError(_WRONG)
+    return url
 
 
 def shown(database: str) -> str:
     """A database URL without its password, which may stand among its options too."""
-    return _parsed(database).set(query={}).render_as_string(hide_password=True)
+    return database_url(database).set(query={}).render_as_string(hide_password=True)
 
 
 def require_database(database: str) -> None:
     """Raises ``ConfigurationError`` when a database URL names a file that is not there: who only reads makes none."""
-    url = _parsed(database)
-    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
-        raise ConfigurationError(f"there is no database {Path(url.database).resolve()}: name it with --database")
+    url = database_url(database)
+    path = Path(str(url.database))
+    if url.get_backend_name() == "sqlite" and not path.exists():
+        raise ConfigurationError(f"there is no database {path.resolve()}: name it with --database")
 
 
 def _create_private(path: Path) -> None:

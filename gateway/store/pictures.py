@@ -78,13 +78,19 @@ class Spools:
 
 def open_storage(address: str) -> PictureStorage:
     """The storage at a folder's path or an ``s3://bucket/prefix``. Raises ``ConfigurationError``."""
-    if address.startswith("s3://"):
+    if is_bucket(address):
         from gateway.store.bucket import BucketStorage  # noqa: PLC0415 a third of a second that folders don't need
 
         return BucketStorage(address)
-    if "://" in address:
-        raise ConfigurationError("GATEWAY_MEDIA is neither a folder nor s3://bucket/prefix")
     return FolderStorage(Path(address))
+
+
+def is_bucket(address: str) -> bool:
+    """Whether it is ``s3://bucket/prefix``, and no folder's path. Raises ``ConfigurationError`` when it is neither."""
+    scheme, found, rest = address.partition("://")
+    if found and (scheme != "s3" or not rest.partition("/")[0]):
+        raise ConfigurationError("GATEWAY_MEDIA is neither a folder nor s3://bucket/prefix")
+    return bool(found)
 
 
 class FolderStorage:

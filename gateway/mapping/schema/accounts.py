@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from gateway.core.addresses import is_base_address
 from gateway.mapping.schema.callbacks import CallbackSection
-from gateway.mapping.schema.common import Name, NameTable, OtpSection, Section, SmsFallback, ViberType
+from gateway.mapping.schema.common import YEAR, Name, NameTable, OtpSection, Section, SmsFallback, ViberType
+
+#: Of anything a second, and at once.
+_LEAST_RATE, _MOST = 0.001, 1_000_000
 
 
 class Login(Section):
@@ -35,10 +40,7 @@ class Login(Section):
 class Credential(Section):
     """One SMSBAT login: address, authentication and call limits."""
 
-    url: str = Field(
-        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
-        description="Base address, given by SMSBAT's manager; no login in it.",
-    )
+    url: str = Field(description="Base address, given by SMSBAT's manager; no login in it.")
     key: str | None = Field(None, description="API key, as a secret reference.")
     key_in: Literal["header", "password"] = Field(
         "header", description="Key in `X-Authorization-Key`, or as the password of Basic login `@`."
@@ -46,12 +48,21 @@ class Credential(Section):
     login: str | None = Field(None, description="Basic login.")
     password: str | None = Field(None, description="Basic password, as a secret reference.")
     variant: Literal["guide-001", "help-004"] = Field("guide-001", description="Which of SMSBAT's two forms is sent.")
-    calls_per_second: float = Field(100, gt=0, description="Sending calls a second.")
-    burst: int = Field(150, gt=0, description="Sending calls at once.")
-    reads_per_second: float = Field(50, gt=0, description="Status reads a second.")
+    calls_per_second: float = Field(100, ge=_LEAST_RATE, le=_MOST, description="Sending calls a second.")
+    burst: int = Field(150, gt=0, le=_MOST, description="Sending calls at once.")
+    reads_per_second: float = Field(50, ge=_LEAST_RATE, le=_MOST, description="Status reads a second.")
     calls_in_flight: int = Field(16, gt=0, le=100, description="Sending calls without an answer yet.")
     messages_per_call: int = Field(1000, gt=0, le=5000, description="Most messages in one call.")
-    timeout: float = Field(30, gt=0, description="Seconds in which an answer must be there, a connection aside.")
+    timeout: float = Field(
+        30, gt=0, le=600, description="Seconds in which an answer must be there, a connection aside."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_the_address_alone(cls, url: str) -> str:
+        if not is_base_address(url) or "@" in urlsplit(url).netloc:
+            raise ValueError("must be an http or https address, with no login and no query in it")
+        return url
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Credential:
@@ -70,9 +81,9 @@ class Sender(Section):
 class RateSection(Section):
     """How fast an account may send; faster requests are answered with `rate_limited`."""
 
-    per_second: float = Field(ge=0.001, le=1_000_000, description="Messages a second.")
+    per_second: float = Field(ge=_LEAST_RATE, le=_MOST, description="Messages a second.")
     burst: int = Field(
-        10, gt=0, le=1_000_000, description="Messages at once. A single request with more passes, and is worked off."
+        10, gt=0, le=_MOST, description="Messages at once. A single request with more passes, and is worked off."
     )
 
 
@@ -89,7 +100,7 @@ class AccountSection(Section):
     repeats: int | None = Field(
         None,
         gt=0,
-        le=31_536_000,
+        le=YEAR,
         description="Seconds in which a request with the same reference and phone is the same message, not another.",
     )
     hook: str | None = Field(

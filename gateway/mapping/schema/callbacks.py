@@ -8,11 +8,14 @@ from pydantic import Field, model_validator
 
 from gateway.mapping.schema.common import Name, Section, StatusWord, Tree
 
+#: Minutes of four weeks: who could not be told for so long will not be.
+_LONGEST = 40_320
+
 
 class ScheduleStep(Section):
     """Repeats at one interval."""
 
-    minutes: float = Field(gt=0, description="The interval.")
+    minutes: float = Field(gt=0, le=_LONGEST, description="The interval.")
     times: int | None = Field(None, gt=0, description="How many; without it as many as there is time for.")
 
 
@@ -20,7 +23,7 @@ class ScheduleSection(Section):
     """When a callback is tried again."""
 
     steps: list[ScheduleStep] = Field(min_length=1, description="One after the other.")
-    give_up: float = Field(gt=0, description="Minutes after the event when it is given up.")
+    give_up: float = Field(gt=0, le=_LONGEST, description="Minutes after the event when it is given up.")
     jitter: float = Field(0, ge=0, le=1, description="Share of an interval that chance adds.")
     stop: list[int] = Field([200], description="HTTP statuses that end it; all others are tried again.")
 

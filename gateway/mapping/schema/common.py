@@ -30,17 +30,21 @@ ConcernWord = Annotated[Concern, Field(strict=False)]
 StatusWord = Annotated[Status, Field(strict=False)]
 
 
+#: In seconds.
+YEAR = 31_536_000
+
+
 class Section(BaseModel):
     """A mapping whose keys are all known; a misspelt one is an error, not a setting without effect."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class SmsFallback(Section):
     """An SMS instead of a Viber message that is not delivered in time, as one cascade at SMSBAT."""
 
     sender: str | None = Field(None, description="Its sender name; without it that of the Viber message.")
-    ttl: int | None = Field(None, gt=0, description="Seconds that the SMS has.")
+    ttl: int | None = Field(None, gt=0, le=YEAR, description="Seconds that the SMS has.")
 
 
 class OtpText(Section):
@@ -72,4 +76,4 @@ class NameEntry(Section):
 
 
 #: Ids to names, or to a name and what clients are shown instead. Whether an id stands in quotes does not matter.
-NameTable = dict[Annotated[int, Field(strict=False, ge=0)], str | NameEntry]
+NameTable = dict[Annotated[int, Field(strict=False, ge=0, lt=2**31)], str | NameEntry]

@@ -67,7 +67,9 @@ class Parameter(Section):
     formats: list[Literal["jpg", "png", "gif"]] | None = Field(
         None, description="For `file`: the formats taken, told by magic bytes; others are answered with `unsupported`."
     )
-    of: str | None = Field(None, description="For `name`: which table; for `record`: `text`, `password` or `list`.")
+    of: str | None = Field(
+        None, description="For `name`: which table; for `record`: `text`, `viber_text`, `password` or `list`."
+    )
     by: Literal["id", "name"] = Field("id", description="For `name`: what the request has of it.")
     members: dict[str, Parameter] | None = Field(
         None, description="For `object`, and for each entry of a `list`: its members."

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from gateway.core.messages import Outcome
-from gateway.mapping.schema.common import ConcernWord, Guard, Name, Section, StatusWord, Tree
+from gateway.mapping.schema.common import YEAR, ConcernWord, Guard, Name, Section, StatusWord, Tree
 
 #: Enumerations stand as words in a file, where strict typing would want the Python member.
 OutcomeWord = Annotated[Outcome, Field(strict=False)]
@@ -53,7 +53,9 @@ class OtpTemplateSection(Section):
     parameters: dict[str, Literal["text", "minutes", "hours"]] = Field(
         description="Its `templateParams`: a text, or a number of minutes or hours."
     )
-    validity: int | None = Field(None, gt=0, description="Seconds that its code is valid when no parameter says so.")
+    validity: int | None = Field(
+        None, gt=0, le=YEAR, description="Seconds that its code is valid when no parameter says so."
+    )
     text: str = Field(description="What subscribers read in English, with `{pin}` and the others in it.")
 
 
