@@ -129,6 +129,8 @@ WEB = [
     "http://пример.бел/картинка.png?имя=1",
     "http://xn--e1afmkfd.xn--90ais/",
     "http://2130706433/",
+    # As it is copied from a page.
+    "http://example.com/\u200b",
 ]
 NOT_OF_THE_WEB = [
     "",
@@ -148,7 +150,6 @@ NOT_OF_THE_WEB = [
     "http://127.0.0.1:99999/",
     "http://user:pass/word@example.com/",
     "http://example\u200b.com/",
-    "http://example.com/\u200b",
     "\ufeffhttp://example.com/",
     "http://example.com/a b",
     "http://example.com/\u00a0",

@@ -21,7 +21,8 @@ class AddressRefused(OSError):
     """The address behind a name is none that callbacks may reach."""
 
 
-_WEB = re.compile(r"https?://[^/?#]", re.IGNORECASE)
+#: With blanks and control characters nowhere. Others that can't be seen are the host's trouble alone.
+_WEB = re.compile(r"https?://[^\s/?#]+[^\s\x00-\x1f\x7f]*", re.IGNORECASE)
 _FOUR_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+){3}")
 
 #: Where clouds give out credentials: never to be reached, whatever a file says.
@@ -101,7 +102,7 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 
 def is_web_address(url: str) -> bool:
     """Whether it is an http or https address that a request can be made to: one that urllib and httpx both take."""
-    if not _WEB.match(url) or not url.isprintable() or " " in url:
+    if not _WEB.fullmatch(url):
         return False
     try:
         parts = urlsplit(url)
