@@ -147,12 +147,16 @@ def serve(
 
 @app.command()
 def check(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder of mapping files.")] = Path("mappings"),
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="Folder of mapping files.  [GATEWAY_MAPPINGS, default: mappings]"),
+    ] = None,
 ) -> None:
     """Validate mapping files, run their worked examples, and show what each dialect covers. Exit code 1: problems."""
     from gateway.check import run_check
 
-    sys.exit(0 if run_check(directory, _settings().public_url) else 1)
+    settings = _settings(mappings=directory)
+    sys.exit(0 if run_check(settings.mappings, settings.public_url) else 1)
 
 
 @app.command()

@@ -47,6 +47,13 @@ def test_check_fails_with_every_problem(tmp_path: Path) -> None:
     assert "nothing is called 'timeout' here" in shown.stdout
 
 
+def test_check_looks_at_the_files_that_would_be_served(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("kind: dialect\nbogus: 1\n")
+    shown = command("check", GATEWAY_MAPPINGS=str(tmp_path))
+    assert (shown.returncode, f"{tmp_path / 'mine.yaml'}:2:1: unknown key 'bogus'" in shown.stdout) == (1, True)
+    assert command("check", "mappings", GATEWAY_MAPPINGS=str(tmp_path)).returncode == 0
+
+
 def test_check_notes_a_script_that_is_not_reached(tmp_path: Path) -> None:
     for private, noted in ((False, True), (True, False)):
         callback = {"url": "http://127.0.0.1:9/dlr", "private": private}
