@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +17,8 @@ from gateway.errors import ConfigurationError
 from gateway.sandbox.behaviour import numbers_help, scripts_help
 
 LOOPBACK = "127.0.0.1"
+#: ``gateway.metrics`` has it too, which must not be imported before it is set.
+_COUNTED = "PROMETHEUS_MULTIPROC_DIR"
 
 app = typer.Typer(
     name="smsbat-gateway",
@@ -137,12 +141,21 @@ def serve(
         log_format=log_format,
         log_level=log_level,
     )
-    if settings.workers > 1:
-        # Read when the metrics are imported.
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="gateway-metrics-"))
-    from gateway.serve import run_gateway
+    with _place_to_count(settings.workers):
+        from gateway.serve import run_gateway
 
-    run_gateway(settings)
+        run_gateway(settings)
+
+
+@contextlib.contextmanager
+def _place_to_count(workers: int) -> Iterator[None]:
+    """Several workers count together in a folder. It goes when their parent ends; they end without coming by here."""
+    if workers == 1 or _COUNTED in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="gateway-metrics-") as folder:
+        os.environ[_COUNTED] = folder
+        yield
 
 
 @app.command()
