@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -13,13 +14,15 @@ from rich.table import Table
 
 from gateway.clock import now_ms
 from gateway.store.callbacks import Callback, CallbackState, CallbackStore
-from gateway.store.database import Database, opened
+from gateway.store.database import Database, as_it_is
 from gateway.store.engine import open_engine, require_database
+from gateway.store.migrations import has_present_shape
 from gateway.store.reports import ReportStore
 
 Result = TypeVar("Result")
 #: Columns when the output is no terminal.
 _WIDTH = 160
+_OTHER_SHAPE = "the database does not have the shape of this version: `smsbat-gateway migrate` brings it there"
 
 
 def list_callbacks(database: str, states: Collection[CallbackState], account: str | None, limit: int) -> None:
@@ -52,10 +55,15 @@ def list_replies(database: str, unmatched: bool, limit: int) -> None:
 
 
 def _with(address: str, work: Callable[[Database], Awaitable[Result]]) -> Result:
+    """Do it on a database as it is: a gateway of another version may be running on it."""
     require_database(address)
+    engine = open_engine(address)
+    if not has_present_shape(engine):
+        engine.dispose()
+        sys.exit(_OTHER_SHAPE)
 
     async def whole() -> Result:
-        async with opened(open_engine(address)) as database:
+        async with as_it_is(engine) as database:
             return await work(database)
 
     return asyncio.run(whole())

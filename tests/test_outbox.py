@@ -1,0 +1,54 @@
+"""The commands that look into the database of a gateway."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.store.migrations import HEAD
+from tests.support.process import command
+from tests.support.servers import accounts, write_mappings
+
+LOOKING = [["callbacks", "list"], ["callbacks", "retry", "--all"], ["replies"]]
+
+
+def at_shape(folder: Path, shape: str) -> str:
+    """The URL of a database that says so of itself."""
+    url = f"sqlite:///{folder / 'gateway.db'}"
+    command("migrate", "--database", url)
+    asked(folder, "UPDATE alembic_version SET version_num = ?", shape)
+    return url
+
+
+def asked(folder: Path, statement: str, *values: Any) -> list[Any]:
+    with contextlib.closing(sqlite3.connect(folder / "gateway.db")) as connection, connection:
+        return connection.execute(statement, values).fetchall()
+
+
+@pytest.mark.parametrize("words", LOOKING)
+def test_who_looks_into_a_database_does_not_change_its_shape(tmp_path: Path, words: list[str]) -> None:
+    """One that nobody has used yet, and one of an earlier version, whose gateway may be running on it."""
+    (tmp_path / "gateway.db").touch()
+    (tmp_path / "old").mkdir()
+    earlier = at_shape(tmp_path / "old", "0005")
+    for url in (f"sqlite:///{tmp_path / 'gateway.db'}", earlier):
+        shown = command(*words, "--database", url)
+        assert (shown.returncode, "`smsbat-gateway migrate` brings it there" in shown.stderr) == (1, True)
+    assert asked(tmp_path, "SELECT name FROM sqlite_master") == []
+    assert asked(tmp_path / "old", "SELECT version_num FROM alembic_version") == [("0005",)]
+
+
+@pytest.mark.parametrize("words", [["migrate"], ["serve"], ["serve", "--workers", "2"], *LOOKING])
+def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path, words: list[str]) -> None:
+    newer = at_shape(tmp_path, "9999")
+    mappings = write_mappings(tmp_path / "mappings", accounts("http://127.0.0.1:1"))
+    places = {"GATEWAY_MAPPINGS": str(mappings), "GATEWAY_MEDIA": str(tmp_path / "media")}
+    doors = {"GATEWAY_LISTEN": "127.0.0.1:0", "GATEWAY_OPERATOR_LISTEN": "127.0.0.1:0"}
+    shown = command(*words, "--database", newer, **places, **doors)
+    told = f"the database has shape 9999, and this gateway knows those up to {HEAD}: it belongs to a newer one"
+    assert (shown.returncode, shown.stderr.splitlines()[-1]) == (2, told)
+    assert "Traceback" not in shown.stderr
