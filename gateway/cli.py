@@ -231,7 +231,7 @@ def schema() -> None:
 
 
 AccountOption = Annotated[str | None, typer.Option(help="Only of this account.")]
-LimitOption = Annotated[int, typer.Option(min=1, help="At most so many.")]
+LimitOption = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")]
 callbacks_app = typer.Typer(no_args_is_help=True, help="Callbacks owed to partners' scripts.")
 app.add_typer(callbacks_app, name="callbacks")
 

@@ -22,6 +22,8 @@ from gateway.store.reports import ReportStore
 Result = TypeVar("Result")
 #: Columns when the output is no terminal.
 _WIDTH = 160
+#: Numbers that a row can have; a database would not even look for others.
+_IDS = range(1, 2**63)
 _OTHER_SHAPE = "the database does not have the shape of this version: `smsbat-gateway migrate` brings it there"
 
 
@@ -37,7 +39,8 @@ def list_callbacks(database: str, states: Collection[CallbackState], account: st
 def retry_callbacks(database: str, ids: Collection[int] | None, account: str | None) -> None:
     """Owe ended callbacks again; a running gateway sends them within seconds."""
     now = now_ms()
-    count = _with(database, lambda opened: CallbackStore(opened).retry(ids, account, now))
+    possible = None if ids is None else [each for each in ids if each in _IDS]
+    count = _with(database, lambda opened: CallbackStore(opened).retry(possible, account, now))
     _print(f"{count} callback(s) will be sent again.")
     if ids and count < len(set(ids)):
         _print("The others are still pending, were taken, or are not known.")

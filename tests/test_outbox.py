@@ -52,3 +52,21 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path, words: list
     told = f"the database has shape 9999, and this gateway knows those up to {HEAD}: it belongs to a newer one"
     assert (shown.returncode, shown.stderr.splitlines()[-1]) == (2, told)
     assert "Traceback" not in shown.stderr
+
+
+@pytest.mark.parametrize("number", ["99999999999999999999999", "9223372036854775808", "-99999999999999999999999"])
+def test_a_number_that_no_row_can_have_is_not_known(tmp_path: Path, number: str) -> None:
+    shown = command("callbacks", "retry", "--database", at_shape(tmp_path, HEAD), "--", "9223372036854775807", number)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.splitlines() == [
+        "0 callback(s) will be sent again.",
+        "The others are still pending, were taken, or are not known.",
+    ]
+
+
+@pytest.mark.parametrize("words", [["callbacks", "list"], ["replies"]])
+def test_a_limit_has_a_limit(tmp_path: Path, words: list[str]) -> None:
+    database = at_shape(tmp_path, HEAD)
+    assert command(*words, "--limit", "100000", "--database", database).returncode == 0
+    shown = command(*words, "--limit", "99999999999999999999", "--database", database)
+    assert (shown.returncode, "'--limit'" in shown.stderr) == (2, True)
