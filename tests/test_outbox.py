@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,10 @@ from gateway.store.migrations import HEAD
 from tests.support.process import command
 from tests.support.servers import accounts, write_mappings
 
+#: As long as any, of letters that stand nowhere else in what is shown.
+ID = "ABCDEFGHIJKLMNOPQRSTUVWXYABCDEFGHIJK"
+#: A pipe, and a narrow terminal.
+SHOWN_ON: list[dict[str, str]] = [{}, {"TTY_COMPATIBLE": "1", "COLUMNS": "80"}]
 LOOKING = [["callbacks", "list"], ["callbacks", "retry", "--all"], ["replies"]]
 
 
@@ -70,3 +76,41 @@ def test_a_limit_has_a_limit(tmp_path: Path, words: list[str]) -> None:
     assert command(*words, "--limit", "100000", "--database", database).returncode == 0
     shown = command(*words, "--limit", "99999999999999999999", "--database", database)
     assert (shown.returncode, "'--limit'" in shown.stderr) == (2, True)
+
+
+def gathered(letters: str, shown: str) -> str:
+    """A column by the letters that it alone has: what stands in it may go on below."""
+    return "".join(re.findall(f"[{letters}]+", shown))
+
+
+def replied(folder: Path, text: str) -> str:
+    database = at_shape(folder, HEAD)
+    columns = "smsbat, id, account, sender, digits, text, message, at"
+    asked(folder, f"INSERT INTO replies ({columns}) VALUES ('main', 'r', 'demo', 's', '380', ?, ?, 0)", text, ID)
+    return database
+
+
+@pytest.mark.parametrize("terminal", SHOWN_ON)
+def test_replies_are_shown_in_full(tmp_path: Path, terminal: dict[str, str]) -> None:
+    text = "абвгґдеєжз" * 20
+    shown = command("replies", "--database", replied(tmp_path, text), **terminal).stdout
+    assert (gathered("A-Y", shown), gathered("а-яєґ", shown)) == (ID, text)
+
+
+@pytest.mark.parametrize("terminal", SHOWN_ON)
+def test_callbacks_are_shown_with_their_whole_ids(tmp_path: Path, terminal: dict[str, str]) -> None:
+    database = at_shape(tmp_path, HEAD)
+    columns = "message, account, dialect, facts, state, event_at, due_at, tries, outcome"
+    facts = json.dumps({"event": "delivery", "id": ID, "status": "delivered"})
+    row = (ID, "demo", "messagio", facts, "refused", 0, 0, 3, "http 404, not found, " * 4)
+    asked(tmp_path, f"INSERT INTO callbacks ({columns}) VALUES ({', '.join('?' * len(row))})", *row)
+    shown = command("callbacks", "list", "--database", database, **terminal).stdout
+    assert gathered("A-Y", shown) == ID
+
+
+def test_what_a_subscriber_wrote_does_not_command_the_terminal(tmp_path: Path) -> None:
+    text = "a\x1b]0;title\x07b\x1b[2Jc\x9b31md\r\n[bold]e[/]"
+    shown = command("replies", "--database", replied(tmp_path, text)).stdout
+    assert r"a\x1b]0;title\x07b\x1b[2Jc\x9b31md\r " in shown
+    assert "[bold]e[/]" in shown.splitlines()[2]
+    assert all(each.isprintable() for each in shown.splitlines())
