@@ -189,6 +189,27 @@ def test_curl(line: str, expected: dict[str, Any]) -> None:
     assert {name: getattr(request, name) for name in expected} == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("@text", b"a+b%26%0A%D0%9F%FF"),
+        ("txt@text", b"txt=a+b%26%0A%D0%9F%FF"),
+        ("txt=@text", b"txt=%40text"),
+        ("me@x=a b", b"me@x=a+b"),
+        ("txt=", b"txt="),
+        ("=a b", b"a+b"),
+        ("a b", b"a+b"),
+    ],
+)
+def test_curl_encodes_what_is_given_and_what_is_in_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, sent: bytes
+) -> None:
+    """As curl 7.88 does it."""
+    monkeypatch.chdir(tmp_path)
+    Path("text").write_bytes(b"a b&\n\xd0\x9f\xff")
+    assert read_request(read_curl(f"curl --data-urlencode '{given}' http://x")).body == sent
+
+
 def test_curl_form_with_a_file(tmp_path: Path, plan: Plan) -> None:
     (tmp_path / "text").write_text("hello")
     sign = md5(BASE + "hello" + SECRET)
@@ -203,6 +224,7 @@ def test_curl_form_with_a_file(tmp_path: Path, plan: Plan) -> None:
         "curl",
         "curl 'unclosed",
         "curl -d @/nowhere http://x",
+        "curl --data-urlencode txt@/nowhere http://x",
         "curl -d",
         "curl 'http://[bad/'",
         "curl -d '@a\0b' http://x",
