@@ -144,6 +144,47 @@ def test_fields_are_told_with_what_becomes_of_them(plan: Plan) -> None:
     assert fates["mystery"] == "unknown: not looked at"
 
 
+IMAGE = ("image_id", "0123456789abcdef0123456789abcdef")
+VIBER = ("sending_method", "viber")
+BUTTON = [("button_text", "Go"), ("button_link", "https://x")]
+NO_PICTURE, NO_BUTTON = "an SMS has no picture", "an SMS has no button, and half a button is none"
+
+
+@pytest.mark.parametrize(
+    ("more", "fates"),
+    [
+        ([IMAGE], {"image_id": f"mapped: {NO_PICTURE}"}),
+        ([VIBER, IMAGE], {"image_id": "mapped"}),
+        ([VIBER, *BUTTON], {"button_text": "mapped", "button_link": "mapped"}),
+        ([VIBER, BUTTON[0]], {"button_text": f"mapped: {NO_BUTTON}"}),
+        (BUTTON, {"button_text": f"mapped: {NO_BUTTON}", "button_link": f"mapped: {NO_BUTTON}"}),
+        # Wrong before it comes to the picture: nothing was found to be in its way.
+        ([IMAGE, ("charset", "none")], {"image_id": "mapped"}),
+    ],
+)
+def test_why_a_parameter_counts_as_not_sent_is_told_where_it_does(
+    plan: Plan, more: list[tuple[str, str]], fates: dict[str, str]
+) -> None:
+    told = explained(plan, get([*signed(phone="79041231231", txt="hello"), *more]))
+    assert {each.name: each.fate for each in told.fields if each.name in fates} == fates
+
+
+QUICK = "http://app.sms.by/api/v1/sendQuickSMS?token=TESTTOKEN&phone=375297314159&message=hello&vibername_id=444"
+
+
+def test_a_message_that_may_follow_is_told(tmp_path: Path) -> None:
+    plan = plan_for(tmp_path, "http://127.0.0.1:1", smsby={})
+    told = explained(plan, read_curl(f"curl '{QUICK}&forwarding_message=1&forwarding_time=5'"))
+    assert [each["type"] for each in told.items] == ["sms"]
+    (later,) = told.follow_ups
+    assert (later.after, later.item["type"], later.item["from"]) == (300, "viber_promo", "MyViber")
+    assert [each.path for each in later.item_fields] == [*later.item]
+    assert [each.fate for each in told.fields] == ["mapped"] * 6
+    alone = explained(plan, read_curl(f"curl '{QUICK}'"))
+    assert alone.follow_ups == []
+    assert alone.fields[-1].fate == "mapped: nothing is forwarded"
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in CAPTURES.glob("*.req")))
 def test_every_captured_request_can_be_explained(plan: Plan, name: str) -> None:
     told = explained(plan, (CAPTURES / name).read_bytes())
@@ -267,6 +308,14 @@ def test_the_command_reads_files_and_stdin_and_writes_json(tmp_path: Path) -> No
 def test_the_command_says_what_it_can_not_read() -> None:
     shown = command("explain", "/nowhere")
     assert (shown.returncode, shown.stderr) == (2, "the file /nowhere can't be read: No such file or directory\n")
+
+
+def test_the_command_shows_what_may_follow() -> None:
+    line = f"curl '{QUICK}&forwarding_message=1'"
+    head, later = command("explain", line).stdout.split("Later, instead of those that are not delivered within 3600 s")
+    assert ('"type": "sms"' in head, '"type": "viber_promo"' in later) == (True, True)
+    assert json.loads(command("explain", "--json", line).stdout)["follow_ups"][0]["after"] == 3600
+    assert "Later" not in command("explain", f"curl '{QUICK}'").stdout
 
 
 @pytest.mark.parametrize(
