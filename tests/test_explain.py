@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -16,7 +18,7 @@ from gateway.mapping.loader import Plan, load
 from gateway.wire.raw_http import NotHttp, Request, read_request
 from tests.support.process import command
 from tests.support.raw import get, multipart, post, signed, upload, urlencoded
-from tests.support.servers import accounts, plan_for, write_mappings
+from tests.support.servers import MAPPINGS, accounts, plan_for, write_mappings
 
 CAPTURES = Path(__file__).parent / "captures"
 BASE = "onvUserSender79041231231"
@@ -308,6 +310,22 @@ def test_the_command_reads_files_and_stdin_and_writes_json(tmp_path: Path) -> No
 def test_the_command_says_what_it_can_not_read() -> None:
     shown = command("explain", "/nowhere")
     assert (shown.returncode, shown.stderr) == (2, "the file /nowhere can't be read: No such file or directory\n")
+
+
+@pytest.mark.parametrize("name", ["accounts.yaml", "accounts.yml", "shops.yaml"])
+def test_the_command_explains_with_the_accounts_that_are_there(tmp_path: Path, name: str) -> None:
+    """Whatever their file is called. The demo's are for a folder that has none but an example."""
+    folder = shutil.copytree(MAPPINGS, tmp_path / "mappings")
+
+    def explained_with(token: str) -> list[str]:
+        line = f"curl '{QUICK.replace('TESTTOKEN', token)}'"
+        return re.findall("a token of account '(.*)'", command("explain", line, GATEWAY_MAPPINGS=str(folder)).stdout)
+
+    assert explained_with("TESTTOKEN") == ["demo"]
+    content = accounts("http://127.0.0.1:1", smsby={"secrets": ["mine"]})
+    content["accounts"] = {"shop": content["accounts"]["demo"]}
+    (folder / name).write_text(json.dumps(content))
+    assert explained_with("mine") == ["shop"]
 
 
 def test_the_command_shows_what_may_follow() -> None:
