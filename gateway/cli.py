@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +17,8 @@ from gateway.errors import ConfigurationError
 from gateway.sandbox.behaviour import numbers_help, scripts_help
 
 LOOPBACK = "127.0.0.1"
+#: ``gateway.metrics`` has it too, which must not be imported before it is set.
+_COUNTED = "PROMETHEUS_MULTIPROC_DIR"
 
 app = typer.Typer(
     name="smsbat-gateway",
@@ -137,22 +141,35 @@ def serve(
         log_format=log_format,
         log_level=log_level,
     )
-    if settings.workers > 1:
-        # Read when the metrics are imported.
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="gateway-metrics-"))
-    from gateway.serve import run_gateway
+    with _place_to_count(settings.workers):
+        from gateway.serve import run_gateway
 
-    run_gateway(settings)
+        run_gateway(settings)
+
+
+@contextlib.contextmanager
+def _place_to_count(workers: int) -> Iterator[None]:
+    """Several workers count together in a folder. It goes when their parent ends; they end without coming by here."""
+    if workers == 1 or _COUNTED in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="gateway-metrics-") as folder:
+        os.environ[_COUNTED] = folder
+        yield
 
 
 @app.command()
 def check(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder of mapping files.")] = Path("mappings"),
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="Folder of mapping files.  [GATEWAY_MAPPINGS, default: mappings]"),
+    ] = None,
 ) -> None:
     """Validate mapping files, run their worked examples, and show what each dialect covers. Exit code 1: problems."""
     from gateway.check import run_check
 
-    sys.exit(0 if run_check(directory, _settings().public_url) else 1)
+    settings = _settings(mappings=directory)
+    sys.exit(0 if run_check(settings.mappings, settings.public_url) else 1)
 
 
 @app.command()
@@ -214,7 +231,7 @@ def schema() -> None:
 
 
 AccountOption = Annotated[str | None, typer.Option(help="Only of this account.")]
-LimitOption = Annotated[int, typer.Option(min=1, help="At most so many.")]
+LimitOption = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")]
 callbacks_app = typer.Typer(no_args_is_help=True, help="Callbacks owed to partners' scripts.")
 app.add_typer(callbacks_app, name="callbacks")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -47,6 +48,13 @@ def test_check_fails_with_every_problem(tmp_path: Path) -> None:
     assert "nothing is called 'timeout' here" in shown.stdout
 
 
+def test_check_looks_at_the_files_that_would_be_served(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("kind: dialect\nbogus: 1\n")
+    shown = command("check", GATEWAY_MAPPINGS=str(tmp_path))
+    assert (shown.returncode, f"{tmp_path / 'mine.yaml'}:2:1: unknown key 'bogus'" in shown.stdout) == (1, True)
+    assert command("check", "mappings", GATEWAY_MAPPINGS=str(tmp_path)).returncode == 0
+
+
 def test_check_notes_a_script_that_is_not_reached(tmp_path: Path) -> None:
     for private, noted in ((False, True), (True, False)):
         callback = {"url": "http://127.0.0.1:9/dlr", "private": private}
@@ -77,6 +85,29 @@ def test_what_is_used_is_told_at_the_start_and_what_is_misspelt(tmp_path: Path) 
         assert serving["database"] == f"sqlite:///{tmp_path / 'gateway.db'}"
         (line,) = told(tmp_path / "log", "a variable of the environment is no setting")
         assert (line["name"], line["did_you_mean"]) == ("GATEWAY_LISTNE", "GATEWAY_LISTEN")
+
+
+def test_workers_leave_no_folder_behind(tmp_path: Path) -> None:
+    """It is their parent's: a worker that ends leaves it to the others."""
+    mappings = write_mappings(tmp_path / "mappings", accounts("http://127.0.0.1:1"))
+
+    def left() -> list[Path]:
+        return [*tmp_path.glob("gateway-metrics-*")]
+
+    many = {"GATEWAY_WORKERS": "2"}
+    with gateway_process(mappings, tmp_path / "gateway.db", free_address(), tmp_path / "log", many) as process:
+        (folder,) = left()
+        first = process.children[0]
+        os.kill(first, signal.SIGTERM)
+        eventually(lambda: first not in process.children and len(process.children) == 2)
+        assert left() == [folder]
+        assert (process.terminate(), left()) == (0, [])
+    (tmp_path / "own").mkdir()
+    own = {**many, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "own")}
+    with gateway_process(mappings, tmp_path / "gateway.db", free_address(), tmp_path / "log", own) as process:
+        assert left() == []
+        assert process.terminate() == 0
+    assert [*(tmp_path / "own").iterdir()]
 
 
 def test_migrate(tmp_path: Path) -> None:

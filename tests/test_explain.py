@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -16,7 +18,7 @@ from gateway.mapping.loader import Plan, load
 from gateway.wire.raw_http import NotHttp, Request, read_request
 from tests.support.process import command
 from tests.support.raw import get, multipart, post, signed, upload, urlencoded
-from tests.support.servers import accounts, plan_for, write_mappings
+from tests.support.servers import MAPPINGS, accounts, plan_for, write_mappings
 
 CAPTURES = Path(__file__).parent / "captures"
 BASE = "onvUserSender79041231231"
@@ -144,6 +146,47 @@ def test_fields_are_told_with_what_becomes_of_them(plan: Plan) -> None:
     assert fates["mystery"] == "unknown: not looked at"
 
 
+IMAGE = ("image_id", "0123456789abcdef0123456789abcdef")
+VIBER = ("sending_method", "viber")
+BUTTON = [("button_text", "Go"), ("button_link", "https://x")]
+NO_PICTURE, NO_BUTTON = "an SMS has no picture", "an SMS has no button, and half a button is none"
+
+
+@pytest.mark.parametrize(
+    ("more", "fates"),
+    [
+        ([IMAGE], {"image_id": f"mapped: {NO_PICTURE}"}),
+        ([VIBER, IMAGE], {"image_id": "mapped"}),
+        ([VIBER, *BUTTON], {"button_text": "mapped", "button_link": "mapped"}),
+        ([VIBER, BUTTON[0]], {"button_text": f"mapped: {NO_BUTTON}"}),
+        (BUTTON, {"button_text": f"mapped: {NO_BUTTON}", "button_link": f"mapped: {NO_BUTTON}"}),
+        # Wrong before it comes to the picture: nothing was found to be in its way.
+        ([IMAGE, ("charset", "none")], {"image_id": "mapped"}),
+    ],
+)
+def test_why_a_parameter_counts_as_not_sent_is_told_where_it_does(
+    plan: Plan, more: list[tuple[str, str]], fates: dict[str, str]
+) -> None:
+    told = explained(plan, get([*signed(phone="79041231231", txt="hello"), *more]))
+    assert {each.name: each.fate for each in told.fields if each.name in fates} == fates
+
+
+QUICK = "http://app.sms.by/api/v1/sendQuickSMS?token=TESTTOKEN&phone=375297314159&message=hello&vibername_id=444"
+
+
+def test_a_message_that_may_follow_is_told(tmp_path: Path) -> None:
+    plan = plan_for(tmp_path, "http://127.0.0.1:1", smsby={})
+    told = explained(plan, read_curl(f"curl '{QUICK}&forwarding_message=1&forwarding_time=5'"))
+    assert [each["type"] for each in told.items] == ["sms"]
+    (later,) = told.follow_ups
+    assert (later.after, later.item["type"], later.item["from"]) == (300, "viber_promo", "MyViber")
+    assert [each.path for each in later.item_fields] == [*later.item]
+    assert [each.fate for each in told.fields] == ["mapped"] * 6
+    alone = explained(plan, read_curl(f"curl '{QUICK}'"))
+    assert alone.follow_ups == []
+    assert alone.fields[-1].fate == "mapped: nothing is forwarded"
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in CAPTURES.glob("*.req")))
 def test_every_captured_request_can_be_explained(plan: Plan, name: str) -> None:
     told = explained(plan, (CAPTURES / name).read_bytes())
@@ -189,6 +232,27 @@ def test_curl(line: str, expected: dict[str, Any]) -> None:
     assert {name: getattr(request, name) for name in expected} == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("@text", b"a+b%26%0A%D0%9F%FF"),
+        ("txt@text", b"txt=a+b%26%0A%D0%9F%FF"),
+        ("txt=@text", b"txt=%40text"),
+        ("me@x=a b", b"me@x=a+b"),
+        ("txt=", b"txt="),
+        ("=a b", b"a+b"),
+        ("a b", b"a+b"),
+    ],
+)
+def test_curl_encodes_what_is_given_and_what_is_in_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, sent: bytes
+) -> None:
+    """As curl 7.88 does it."""
+    monkeypatch.chdir(tmp_path)
+    Path("text").write_bytes(b"a b&\n\xd0\x9f\xff")
+    assert read_request(read_curl(f"curl --data-urlencode '{given}' http://x")).body == sent
+
+
 def test_curl_form_with_a_file(tmp_path: Path, plan: Plan) -> None:
     (tmp_path / "text").write_text("hello")
     sign = md5(BASE + "hello" + SECRET)
@@ -203,6 +267,7 @@ def test_curl_form_with_a_file(tmp_path: Path, plan: Plan) -> None:
         "curl",
         "curl 'unclosed",
         "curl -d @/nowhere http://x",
+        "curl --data-urlencode txt@/nowhere http://x",
         "curl -d",
         "curl 'http://[bad/'",
         "curl -d '@a\0b' http://x",
@@ -245,6 +310,30 @@ def test_the_command_reads_files_and_stdin_and_writes_json(tmp_path: Path) -> No
 def test_the_command_says_what_it_can_not_read() -> None:
     shown = command("explain", "/nowhere")
     assert (shown.returncode, shown.stderr) == (2, "the file /nowhere can't be read: No such file or directory\n")
+
+
+@pytest.mark.parametrize("name", ["accounts.yaml", "accounts.yml", "shops.yaml"])
+def test_the_command_explains_with_the_accounts_that_are_there(tmp_path: Path, name: str) -> None:
+    """Whatever their file is called. The demo's are for a folder that has none but an example."""
+    folder = shutil.copytree(MAPPINGS, tmp_path / "mappings")
+
+    def explained_with(token: str) -> list[str]:
+        line = f"curl '{QUICK.replace('TESTTOKEN', token)}'"
+        return re.findall("a token of account '(.*)'", command("explain", line, GATEWAY_MAPPINGS=str(folder)).stdout)
+
+    assert explained_with("TESTTOKEN") == ["demo"]
+    content = accounts("http://127.0.0.1:1", smsby={"secrets": ["mine"]})
+    content["accounts"] = {"shop": content["accounts"]["demo"]}
+    (folder / name).write_text(json.dumps(content))
+    assert explained_with("mine") == ["shop"]
+
+
+def test_the_command_shows_what_may_follow() -> None:
+    line = f"curl '{QUICK}&forwarding_message=1'"
+    head, later = command("explain", line).stdout.split("Later, instead of those that are not delivered within 3600 s")
+    assert ('"type": "sms"' in head, '"type": "viber_promo"' in later) == (True, True)
+    assert json.loads(command("explain", "--json", line).stdout)["follow_ups"][0]["after"] == 3600
+    assert "Later" not in command("explain", f"curl '{QUICK}'").stdout
 
 
 @pytest.mark.parametrize(

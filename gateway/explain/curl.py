@@ -124,13 +124,20 @@ def _body(options: argparse.Namespace, data: Sequence[bytes]) -> tuple[bytes | N
 
 def _piece(option: str, value: str) -> bytes:
     if option == "--data-urlencode":
-        name, equals, text = value.partition("=")
-        escaped = quote_plus(_bytes(text or name))
-        return _bytes(f"{name}={escaped}" if equals and name else escaped)
+        return _escaped(value)
     if value.startswith("@") and option != "--data-raw":
         content = _read(value[1:])
         return content if option == "--data-binary" else content.replace(b"\r", b"").replace(b"\n", b"")
     return _bytes(value)
+
+
+def _escaped(value: str) -> bytes:
+    """A content, with ``name=`` before it or without; behind ``@`` or ``name@`` it is in a file."""
+    name, found, content = value.partition("=" if "=" in value else "@")
+    if not found:
+        name, content = "", value
+    escaped = quote_plus(_read(content) if found == "@" else _bytes(content))
+    return _bytes(f"{name}={escaped}" if name else escaped)
 
 
 def _bytes(text: str) -> bytes:

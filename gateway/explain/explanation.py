@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.core.messages import Message
 from gateway.core.pictures import IMAGE_ID
 from gateway.errors import Refusal
 from gateway.explain.mistakes import find_mistakes
-from gateway.mapping.accounts import Identity
+from gateway.mapping.accounts import Account, Identity
 from gateway.mapping.conversions import Named, Upload
-from gateway.mapping.coverage import coverage
+from gateway.mapping.coverage import Coverage, coverage
 from gateway.mapping.examples import run, understand
 from gateway.mapping.exchange import Exchange
 from gateway.mapping.loader import Plan
@@ -55,6 +56,15 @@ class ItemField:
     origin: str
 
 
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A message that is sent if the one that it follows is not delivered within ``after`` seconds."""
+
+    after: int
+    item: dict[str, Any]
+    item_fields: list[ItemField]
+
+
 @dataclass(slots=True)
 class Explanation:
     """All steps. ``assumed`` is set when the rest is told although the signature is wrong."""
@@ -70,6 +80,7 @@ class Explanation:
     assumed: bool = False
     items: list[dict[str, Any]] = field(default_factory=list)
     item_fields: list[list[ItemField]] = field(default_factory=list)
+    follow_ups: list[FollowUp] = field(default_factory=list)
     status: int = 200
     answer: str = ""
 
@@ -194,13 +205,27 @@ def _fields(exchange: Exchange, fields: Fields) -> list[FieldRead]:
         name = _shown_name(raw_name)
         # Arrays come in pieces, each under the array's name.
         row = rows.get(name.partition("[")[0])
-        fate = f"{row.fate}{': ' + row.why if row.why else ''}" if row else "unknown: not looked at"
+        fate = _fate(exchange, row) if row else "unknown: not looked at"
         origin = str(exchange.dialect.source.origin(row.where)) if row else ""
         is_signature = _may_be_signature(exchange, raw_name)
         shown = _given(exchange, values[-1]) if is_signature else _joined(values)
         value = shown if is_signature else _readable(exchange.values.get(name))
         told.append(FieldRead(name, shown, value, fate, origin))
     return told
+
+
+def _fate(exchange: Exchange, row: Coverage) -> str:
+    why = "" if row.fate == "mapped" and not _counts_as_not_sent(exchange, row.parameter) else row.why
+    return f"{row.fate}: {why}" if why else row.fate
+
+
+def _counts_as_not_sent(exchange: Exchange, name: str) -> bool:
+    """Whether a parameter has a condition, and that did not hold when it was read."""
+    checks = exchange.endpoint.parameters if exchange.endpoint else ()
+    applies = next((each.applies for each in checks if each.name == name), None)
+    if applies is None or exchange.fields is None:
+        return False
+    return name in exchange.values and not applies(exchange.values, exchange.fields)
 
 
 def _shown_name(raw: bytes) -> str:
@@ -251,7 +276,16 @@ def _tell_items(told: Explanation, plan: Plan, exchange: Exchange) -> None:
     told.account = account.name
     for message in exchange.messages:
         told.items.append(plan.upstream.item(message, account, now=0))
-        leaves = plan.upstream.item_leaves(message, account, now=0)
-        told.item_fields.append(
-            [ItemField(".".join(map(str, leaf.path)), value, str(leaf.origin)) for leaf, value in leaves]
-        )
+        told.item_fields.append(_item_fields(plan, message, account))
+    due = {message.id: message.due_at for message in exchange.messages}
+    told.follow_ups = [_follow_up(plan, each, account, due[each.follows or ""]) for each in exchange.follow_ups]
+
+
+def _follow_up(plan: Plan, message: Message, account: Account, firsts_due: int) -> FollowUp:
+    item = plan.upstream.item(message, account, now=0)
+    return FollowUp((message.due_at - firsts_due) // 1000, item, _item_fields(plan, message, account))
+
+
+def _item_fields(plan: Plan, message: Message, account: Account) -> list[ItemField]:
+    leaves = plan.upstream.item_leaves(message, account, now=0)
+    return [ItemField(".".join(map(str, leaf.path)), value, str(leaf.origin)) for leaf, value in leaves]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gateway.explain.explanation import Explanation, SignatureCheck
+from gateway.explain.explanation import Explanation, ItemField, SignatureCheck
 
 #: More messages than this are only counted.
 SHOWN_MESSAGES = 3
@@ -65,13 +66,20 @@ def _items(told: Explanation, console: Console) -> None:
         console.print("[bold]4. To SMSBAT[/]  nothing")
         return
     console.print(f"[bold]4. To SMSBAT[/]  {len(told.items)} message(s), account {escape(str(told.account))}")
-    for fields in told.item_fields[:SHOWN_MESSAGES]:
+    _messages(told.items, told.item_fields, console)
+    if told.follow_ups:
+        console.print(f"   [bold]Later[/], instead of those that are not delivered within {told.follow_ups[0].after} s")
+        _messages([each.item for each in told.follow_ups], [each.item_fields for each in told.follow_ups], console)
+
+
+def _messages(items: Sequence[dict[str, Any]], item_fields: Sequence[Sequence[ItemField]], console: Console) -> None:
+    for fields in item_fields[:SHOWN_MESSAGES]:
         rows = ((each.path, json.dumps(each.value, ensure_ascii=False), each.origin) for each in fields)
         console.print(_table(("key", "value", "made by"), rows))
-    shown = {"messages": told.items[:SHOWN_MESSAGES]}
+    shown = {"messages": items[:SHOWN_MESSAGES]}
     console.print_json(json.dumps(shown, ensure_ascii=False), ensure_ascii=False)
-    if len(told.items) > SHOWN_MESSAGES:
-        console.print(f"   … and {len(told.items) - SHOWN_MESSAGES} more")
+    if len(items) > SHOWN_MESSAGES:
+        console.print(f"   … and {len(items) - SHOWN_MESSAGES} more")
 
 
 def _answer(told: Explanation, console: Console) -> None:

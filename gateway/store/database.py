@@ -40,8 +40,15 @@ class Database:
 
 @contextlib.asynccontextmanager
 async def opened(engine: Engine) -> AsyncIterator[Database]:
-    """A database in its present shape while the block runs; what waits to be written is written at its end."""
+    """A database while the block runs, brought to its present shape; what waits to be written is written at its end."""
     await asyncio.to_thread(migrate, engine)
+    async with as_it_is(engine) as database:
+        yield database
+
+
+@contextlib.asynccontextmanager
+async def as_it_is(engine: Engine) -> AsyncIterator[Database]:
+    """The same for one that has its present shape: nothing is changed about it."""
     writer = GroupCommitWriter(engine)
     try:
         yield Database(engine, writer)
