@@ -297,28 +297,6 @@ def migrate(database: DatabaseOption = None) -> None:
 
 def _settings(**options: Any) -> Any:
     """Settings from the environment, overridden by the options given."""
-    from pydantic import ValidationError
-
     from gateway.settings import Settings
 
-    try:
-        return Settings(**{name: value for name, value in options.items() if value is not None})
-    except ValidationError as error:
-        lines = [_complaint(each["loc"], each["type"], each["msg"]) for each in error.errors()]
-        raise ConfigurationError("\n".join(lines)) from error
-
-
-#: By the ends of their names, what settings look like that have a form of their own.
-_FORMS = {
-    "listen": "it must be host:port, such as 127.0.0.1:9090",
-    "url": "it must be an address with http:// or https://",
-}
-
-
-def _complaint(location: tuple[int | str, ...], kind: str, message: str) -> str:
-    if not location:
-        return message.removeprefix("Value error, ")
-    name = str(location[0])
-    if kind == "string_pattern_mismatch":
-        message = next((form for end, form in _FORMS.items() if name.lower().endswith(end)), message)
-    return f"--{name.replace('_', '-')} / GATEWAY_{name.removeprefix('GATEWAY_').upper()}: {message}"
+    return Settings(**{name: value for name, value in options.items() if value is not None})

@@ -261,8 +261,6 @@ def _words(kind: str, context: Mapping[str, Any], details: ErrorDetails) -> str:
         return f"must be {context['expected']}{did_you_mean(str(details['input']), known)}"
     if kind in _SHAPES:
         return f"must be {_SHAPES[kind]}"
-    if kind == "string_pattern_mismatch" and str(context["pattern"]).startswith("^https?"):
-        return "must be an address that begins with http:// or https://"
     message = str(details["msg"]).removeprefix("Value error, ")
     return message[0].lower() + message[1:]
 
