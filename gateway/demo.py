@@ -19,7 +19,7 @@ from gateway.listener import bind
 from gateway.logs import configure_logging
 from gateway.mapping.answers import Answer
 from gateway.mapping.exchange import Exchange
-from gateway.mapping.loader import Plan, load
+from gateway.mapping.loader import Plan, accounts_in, files_in, load
 from gateway.process import run_until_stopped
 from gateway.sandbox.server import serving
 from gateway.sandbox.smsbat import Sandbox, SandboxOptions
@@ -35,8 +35,8 @@ EXAMPLE = "user=onvUser&from=Sender&phone=79041231231&txt=hello&sign=ac748f3290d
 def run_demo(mappings: Path, database: str, media: str, port: int, operator_port: int, sandbox_port: int) -> None:
     """Serve until Ctrl-C. Raises ``ConfigurationError`` when it can't start."""
     configure_logging("console", "warning")
-    own_accounts = {mappings / "accounts.yaml"}
-    files = [*sorted({*mappings.glob("*.yaml")} - own_accounts), mappings / "demo" / "accounts.yaml"]
+    own_accounts = accounts_in(mappings)
+    files = [*(each for each in files_in(mappings) if each not in own_accounts), mappings / "demo" / "accounts.yaml"]
 
     def loaded() -> Plan:
         return _towards(load(files), sandbox_port)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import orjson
 from rich.console import Console
@@ -16,8 +14,7 @@ from gateway.errors import ConfigurationError
 from gateway.explain.curl import NotCurl, read_curl
 from gateway.explain.explanation import explain
 from gateway.explain.render import render
-from gateway.mapping.loader import EXAMPLE_ENDING, load
-from gateway.mapping.source import MappingError, read_source
+from gateway.mapping.loader import accounts_in, load
 from gateway.wire.raw_http import NotHttp, read_request
 
 #: Columns when the output is no terminal: wide enough that a table's lines stay whole.
@@ -58,17 +55,4 @@ def _file(path: Path) -> bytes:
 def _accounts_or_demo(mappings: Path) -> list[Path]:
     """A folder without accounts of its own is explained with the demo's account."""
     demo = mappings / "demo"
-    return [mappings, demo] if demo.exists() and not _has_accounts(mappings) else [mappings]
-
-
-def _has_accounts(folder: Path) -> bool:
-    files = [*folder.glob("*.yaml"), *folder.glob("*.yml")]
-    return any(_kind(file) == "accounts" for file in files if not file.name.endswith(EXAMPLE_ENDING))
-
-
-def _kind(file: Path) -> Any:
-    """What a file says that it is. Where it can't be read, that is told when all are loaded."""
-    with contextlib.suppress(MappingError):
-        content = read_source(file).content
-        return content.get("kind") if isinstance(content, dict) else None
-    return None
+    return [mappings, demo] if demo.exists() and not accounts_in(mappings) else [mappings]

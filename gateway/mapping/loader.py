@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -28,7 +29,7 @@ from gateway.mapping.source import MappingError, Origin, Problem, Source, did_yo
 from gateway.mapping.upstream import UpstreamPlan, compile_upstream
 
 #: Files of this ending show what may be written; they are checked for form and never loaded.
-EXAMPLE_ENDING = ".example.yaml"
+_EXAMPLE_ENDING = ".example.yaml"
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
 _FILE: TypeAdapter[MappingFile] = TypeAdapter(MappingFile)
 _KINDS = {"dialect": DialectFile, "upstream": UpstreamFile, "accounts": AccountsFile}
@@ -94,6 +95,24 @@ def load_dialects(
     return loader.dialects()
 
 
+def files_in(folder: Path) -> list[Path]:
+    """The mapping files of a folder, in the order of their names."""
+    return sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+
+
+def accounts_in(folder: Path) -> list[Path]:
+    """Those that say which accounts there are, examples aside."""
+    return [each for each in files_in(folder) if not each.name.endswith(_EXAMPLE_ENDING) and _kind(each) == "accounts"]
+
+
+def _kind(file: Path) -> Any:
+    """What a file says that it is. Where it can't be read, that is told when all are loaded."""
+    with contextlib.suppress(MappingError):
+        content = read_source(file).content
+        return content.get("kind") if isinstance(content, dict) else None
+    return None
+
+
 class _Loader:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -102,7 +121,7 @@ class _Loader:
 
     def read(self, path: Path) -> None:
         if path.is_dir():
-            for file in sorted([*path.glob("*.yaml"), *path.glob("*.yml")]):
+            for file in files_in(path):
                 self._read_file(file)
         elif path.is_file():
             self._read_file(path)
@@ -120,7 +139,7 @@ class _Loader:
         except ValidationError as error:
             self._problems += [_problem(source, details) for details in error.errors()]
             return
-        if not path.name.endswith(EXAMPLE_ENDING):
+        if not path.name.endswith(_EXAMPLE_ENDING):
             self._files[content.kind].append((content, source))
 
     def plan(self) -> Plan:

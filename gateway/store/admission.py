@@ -13,9 +13,9 @@ from gateway.core.messages import Message, State
 from gateway.mapping.schema.accounts import RateSection
 from gateway.store.bulk import Rows, Statement, write_rows
 from gateway.store.chunks import chunks
+from gateway.store.locks import one_at_a_time
 from gateway.store.media import extend_picture
 from gateway.store.tables import messages, rates, repeats
-from gateway.store.turns import one_at_a_time
 
 #: A message in one of these states is over and was not sent: sending it again is no repeat.
 UNSENT = [State.REFUSED.value, State.WITHDRAWN.value, State.EXPIRED.value]

@@ -19,8 +19,8 @@ from sqlalchemy import Connection, delete, insert, select, text, update
 
 from gateway.errors import StoreUnavailable
 from gateway.store.database import Database
+from gateway.store.locks import one_at_a_time
 from gateway.store.tables import leases, nodes
-from gateway.store.turns import one_at_a_time
 
 #: Seconds between words of a node, for which it is believed, and after which it does not believe itself any more.
 BEAT, BELIEVED, SURE = 1.0, 10.0, 7.0

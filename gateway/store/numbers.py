@@ -10,8 +10,8 @@ from sqlalchemy import Connection, insert, select, update
 from gateway.core.ids import LARGEST_NUMBER
 from gateway.errors import StoreUnavailable
 from gateway.store.database import Database
+from gateway.store.locks import one_at_a_time
 from gateway.store.tables import numbers
-from gateway.store.turns import one_at_a_time
 
 #: Ids that are taken from the database at once, so that most messages cost no transaction of their own for it. Those
 #: that are left when the gateway stops are never used.

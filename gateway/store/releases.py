@@ -18,11 +18,11 @@ from gateway.mapping.callbacks import Facts
 from gateway.store.admission import room_at_rate, take_from_rate
 from gateway.store.callbacks import Script, callback_row, insert_callbacks
 from gateway.store.database import Database
+from gateway.store.locks import one_at_a_time
 from gateway.store.mailings import CHUNK
 from gateway.store.media import extend_picture
 from gateway.store.reports import Check, check_columns, check_of
 from gateway.store.tables import bulks, is_mailing, mailings, messages
-from gateway.store.turns import one_at_a_time
 
 _DELIVERED = (Status.DELIVERED.value, Status.SEEN.value)
 #: Written out, not bound: a partial index serves only a query whose condition the database can see.

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.errors import ConfigurationError
-from gateway.store.turns import one_at_a_time, wait_for_turns
+from gateway.store.locks import one_at_a_time, wait_for_turns
 
 #: The newest migration. A database that says so needs nothing, and Alembic is not even imported.
 HEAD = "0006"
