@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.core.addresses import is_base_address, is_web_address, may_reach
+from gateway.core.addresses import is_base_address, is_web_address, may_be_called, may_reach
 from gateway.outbound.web import NoWebAnswer, WebClient
 
 PUBLIC = [
@@ -149,21 +149,32 @@ NOT_OF_THE_WEB = [
     "http://127.0.0.1:0/",
     "http://127.0.0.1:99999/",
     "http://user:pass/word@example.com/",
-    "http://example\u200b.com/",
     "\ufeffhttp://example.com/",
     "http://example.com/a b",
     "http://example.com/\u00a0",
     "http://example.com/\n",
     "http://example.com/\x7f",
+]
+#: Of the web, as far as anybody can tell, but with names that are none of today's rules.
+NOT_TO_BE_CALLED = [
+    "http://example\u200b.com/",
     "http://☃.example/",
     "http://-пример.бел/",
     "http://xn--/",
+    "https://xn--i-7iq.ws/a.png",
 ]
+
+
+@pytest.mark.parametrize("url", NOT_TO_BE_CALLED)
+def test_what_others_may_fetch_and_the_gateway_can_not(url: str) -> None:
+    assert is_web_address(url)
+    assert not may_be_called(url)
 
 
 @pytest.mark.parametrize("url", WEB)
 def test_what_is_of_the_web(url: str) -> None:
     assert is_web_address(url)
+    assert may_be_called(url)
     assert httpx.URL(url).host
 
 

@@ -87,10 +87,10 @@ def problems(folder: Path, environment: dict[str, str] | None = None) -> list[st
         ),
         ("- when: {dlr: true}\n", "- when: {dlr: true}\n        status: 999\n", "less than or equal to 599"),
         # With any of these the script would be called without end.
-        ("{minutes: 5, times: 3}", "{minutes: 1e308, times: 3}", "less than or equal to 40320"),
+        ("{minutes: 5, times: 3}", "{minutes: 1e308, times: 3}", "less than or equal to 525600"),
         ("{minutes: 5, times: 3}", "{minutes: .inf, times: 3}", "finite number"),
         ("{minutes: 5, times: 3}", "{minutes: .nan, times: 3}", "finite number"),
-        ("give_up: 1440", "give_up: 1e308", "less than or equal to 40320"),
+        ("give_up: 1440", "give_up: 1e308", "less than or equal to 525600"),
         ("ttl: $dlr_timeout", "ttl: 9999999999", "it is a number of seconds"),
         ("ttl: 3600}", "ttl: 9999999999}", "less than or equal to 31536000"),
     ],

@@ -90,6 +90,14 @@ def test_no_entry_is_that_of_two_messages(upstream: UpstreamPlan) -> None:
     assert [each.upstream_id for each in read(upstream, batch, *entries) or []] == [None, None, None]
 
 
+def test_the_entry_in_its_place_unless_it_is_of_another_number(upstream: UpstreamPlan) -> None:
+    same = [each._replace(digits="7") for each in TWO]
+    refused = read(upstream, same, {"messageId": 1, "to": "7"}, {"error": "no idea"})
+    assert [each.outcome for each in refused or []] == [Outcome.ACCEPTED, Outcome.INVALID]
+    alone = read(upstream, [ONE[0]._replace(digits="0671234567")], {"messageId": 1, "to": "380671234567"})
+    assert [each.upstream_id for each in alone or []] == ["1"]
+
+
 def test_entries_that_name_nobody_are_paired_by_position(upstream: UpstreamPlan) -> None:
     entries = [{"messageId": 1}, {"messageId": 2}]
     assert [each.upstream_id for each in read(upstream, TWO, *entries) or []] == ["1", "2"]

@@ -22,7 +22,7 @@ class AddressRefused(OSError):
 
 
 #: With blanks and control characters nowhere. Others that can't be seen are the host's trouble alone.
-_WEB = re.compile(r"https?://[^\s/?#]+[^\s\x00-\x1f\x7f]*", re.IGNORECASE)
+_WEB = re.compile(r"https?://[^\s/?#]++[^\s\x00-\x1f\x7f]*+", re.IGNORECASE)
 _FOUR_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+){3}")
 
 #: Where clouds give out credentials: never to be reached, whatever a file says.
@@ -101,7 +101,7 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 
 
 def is_web_address(url: str) -> bool:
-    """Whether it is an http or https address that a request can be made to: one that urllib and httpx both take."""
+    """Whether it is an http or https address: of a picture or a page, which others fetch."""
     if not _WEB.fullmatch(url):
         return False
     try:
@@ -111,22 +111,29 @@ def is_web_address(url: str) -> bool:
         return False
 
 
+def may_be_called(url: str) -> bool:
+    """The same for one that the gateway calls: its host's name must be one that can be looked up (RFC 5891)."""
+    if not is_web_address(url):
+        return False
+    name = urlsplit(url).hostname or ""
+    try:
+        return bool((name.isascii() and not name.startswith("xn--")) or idna.encode(name))
+    except ValueError:
+        return False
+
+
 def is_base_address(url: str) -> bool:
     """The same for an address that paths are put behind."""
-    return is_web_address(url) and not {"?", "#"}.intersection(url)
+    return may_be_called(url) and not {"?", "#"}.intersection(url)
 
 
 def _is_host(netloc: str, name: str) -> bool:
-    """Brackets and four numbers hold an address, and other letters than ASCII can be written in it, or were.
-
-    Raises ``ValueError`` when they can't.
-    """
+    """Brackets and four numbers hold an address."""
     if "[" in netloc:
         return isinstance(_parsed(name), IPv6Address)
     if _FOUR_NUMBERS.fullmatch(name):
         return isinstance(_parsed(name), IPv4Address)
-    is_plain = name.isascii() and not name.startswith("xn--")
-    return bool(name if is_plain else idna.encode(name))
+    return bool(name)
 
 
 def is_address(host: str) -> bool:

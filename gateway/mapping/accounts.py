@@ -12,7 +12,7 @@ from datetime import UTC, tzinfo
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from gateway.core.addresses import is_web_address
+from gateway.core.addresses import may_be_called
 from gateway.mapping.callbacks import CallbackPlan, CallbackTarget
 from gateway.mapping.conversions import Named, NameTables
 from gateway.mapping.functions import flat
@@ -271,7 +271,7 @@ class _AccountsCompiler:
             return
         plan = self._callback_plan(dialect, section.format, where)
         url = self._secret(section.url, (*where, "url")) if is_reference(section.url) else section.url
-        if not is_web_address(url) or "#" in url:
+        if not may_be_called(url) or "#" in url:
             self._problem((*where, "url"), "this is no http or https address")
         if plan is not None:
             self._targets[account, dialect] = plan.target(account, dialect, url, section)

@@ -213,6 +213,7 @@ class _DialectCompiler:
         trees = endpoint.message.model_dump()
         self._check_literals(trees, where)
         then = trees.pop("then")
+        self._check_literals(then or {}, (*where, "then"))
         following = FollowUpPlan(self._made_with(then, (*where, "then"), names)) if then else None
         values = self._made_with(trees, where, names)
         concerns = {part: _parameter_of(trees[part.value]) for part in Concern}

@@ -137,25 +137,15 @@ class Exchange:
                 self.values.update(self._counted(self.dialect.parts))
 
     def _counted(self, parts: PartsTable) -> dict[str, Any]:
-        """How many SMS the first message takes, or the one behind it. Raises ``Refusal`` for too many."""
-        said = self._said_by_sms()
-        if said is None:
+        """How many SMS the first message takes. Raises ``Refusal`` for too many."""
+        if not self.messages or self.messages[0].channel != "sms":
             return {}
-        counted = parts.count(said)
+        counted = parts.count(self.messages[0].content.text or "")
         if counted is None:
             assert self.endpoint is not None
             text = next((each for each in self.endpoint.parameters if each.spec.too_long), None)
             raise Refusal((text.spec.too_long if text else None) or "parameter", text.name if text else "request")
         return {"sent.parts": counted[0], "sent.length": counted[1]}
-
-    def _said_by_sms(self) -> str | None:
-        """The text of the SMS that the first message is, or that its request wants instead of it."""
-        if not self.messages:
-            return None
-        channel, content = self.messages[0].channel, self.messages[0].content
-        if channel == "sms":
-            return content.text or ""
-        return content.fallback_text or content.text if content.fallback_sender else None
 
     def number(self, first: int) -> None:
         """Give the messages their integer ids, counting up; what follows one belongs to it."""

@@ -101,8 +101,9 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def accounts_in(folder: Path) -> list[Path]:
-    """Those that say which accounts there are, examples aside."""
-    return [each for each in files_in(folder) if not each.name.endswith(_EXAMPLE_ENDING) and _kind(each) == "accounts"]
+    """Those that say which accounts there are, and one that is called so whatever it says; examples aside."""
+    files = [each for each in files_in(folder) if not each.name.endswith(_EXAMPLE_ENDING)]
+    return [each for each in files if each.stem == "accounts" or _kind(each) == "accounts"]
 
 
 def _kind(file: Path) -> Any:

@@ -177,8 +177,11 @@ def _pair(batch: Sequence[Message], entries: list[dict[str, Any]], keys: Receipt
     loose = [entry for entry in entries if str(entry.get(key)) not in ours]
     by_digits = _by_digits([sent for sent in batch if sent.id not in by_id], loose, keys)
     positional = len(entries) == len(batch) and all(entry.get(key) is None for entry in entries)
-    here = [None if _digits(entry, keys) else entry for entry in entries] if positional else [None] * len(batch)
-    return [by_id.get(sent.id) or by_digits.get(sent.id) or own for sent, own in zip(batch, here, strict=True)]
+    here = entries if positional else [None] * len(batch)
+    return [
+        by_id.get(sent.id) or by_digits.get(sent.id) or _in_place(own, sent, batch, keys)
+        for sent, own in zip(batch, here, strict=True)
+    ]
 
 
 def _by_digits(batch: Sequence[Message], entries: list[dict[str, Any]], keys: Receipts) -> dict[str, dict[str, Any]]:
@@ -194,6 +197,15 @@ def _by_digits(batch: Sequence[Message], entries: list[dict[str, Any]], keys: Re
         if number and len(ids) == len(told[number])
         for message_id, entry in zip(ids, told[number], strict=True)
     }
+
+
+def _in_place(
+    entry: dict[str, Any] | None, sent: Message, batch: Sequence[Message], keys: Receipts
+) -> dict[str, Any] | None:
+    """The entry in a message's place, unless it is of another number; where there is one message, it is that one's."""
+    if entry is None or len(batch) == 1:
+        return entry
+    return entry if _digits(entry, keys) in ("", sent.digits) else None
 
 
 def _digits(entry: Mapping[str, Any], keys: Receipts) -> str:

@@ -188,6 +188,9 @@ class _Worker:
         except StoreUnavailable as error:
             log.error("what a callback tells can't be read yet", account=self._target.account, error=str(error))
             await asyncio.sleep(_RETRY)
+        except Exception:
+            log.exception("the end of a callback failed in an unforeseen way", account=self._target.account)
+            await asyncio.sleep(_RETRY)
         finally:
             del self._chains[message]
             # There may be more on disk than could be held. To read it takes as long as to tell dozens.

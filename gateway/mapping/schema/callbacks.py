@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from gateway.mapping.schema.common import Name, Section, StatusWord, Tree
+from gateway.mapping.schema.common import YEAR, Name, Section, StatusWord, Tree
 
-#: Minutes of four weeks: who could not be told for so long will not be.
-_LONGEST = 40_320
+#: In minutes.
+_LONGEST = YEAR // 60
 
 
 class ScheduleStep(Section):
