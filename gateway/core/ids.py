@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 #: Of dialects whose ids are integers: no greater one is given to anybody (wire: smsby.md, 3).
 LARGEST_NUMBER = 2**31 - 1
+_NUMBER = re.compile("[0-9]{1,10}")
 #: Random bytes of one id, and of as many ids as are drawn at once: asking the system for few costs as much as for many.
 _BYTES, _DRAWN = 6, 256
 #: The variant of RFC 9562, and in the 14 bits behind it how many ids there were in their millisecond.
 _VARIANT, _LAST = 0x8000, 0xBFFF
+
+
+def number_in(text: str) -> int | None:
+    """The integer id that is written there; ``None`` when it is none that anybody was given."""
+    number = int(text) if _NUMBER.fullmatch(text) else None
+    return number if number is not None and number <= LARGEST_NUMBER else None
 
 
 class MessageIds:

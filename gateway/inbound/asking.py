@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 
 from gateway.clock import now_ms
-from gateway.core.ids import LARGEST_NUMBER
+from gateway.core.ids import number_in
 from gateway.errors import Refusal
 from gateway.inbound.records import account_of, number_of
 from gateway.mapping.answers import Answer
@@ -16,7 +15,7 @@ from gateway.mapping.functions import flat
 from gateway.store.asking import AskingStore
 
 #: Replies that are marked as read in one request.
-_NUMBER, _MOST = re.compile("[0-9]{1,10}"), 10_000
+_MOST = 10_000
 #: An answer about more messages is written in a thread: it takes its time.
 _MANY = 500
 
@@ -79,7 +78,7 @@ class MarkReadOperation:
 
     async def perform(self, exchange: Exchange) -> Answer:
         """Mark those of the account; what is none of its numbers is passed over. Raises ``StoreUnavailable``."""
-        named = [each.strip() for each in str(exchange.input["replies"]).split(",")]
-        numbers = [int(each) for each in named if _NUMBER.fullmatch(each) and int(each) <= LARGEST_NUMBER]
+        named = [number_in(each.strip()) for each in str(exchange.input["replies"]).split(",")]
+        numbers = [each for each in named if each is not None]
         count = await self._store.mark_read(account_of(exchange), numbers[:_MOST], now_ms())
         return exchange.accept({"marked.count": count})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gateway.core.ids import LARGEST_NUMBER
+from gateway.core.ids import number_in
 from gateway.core.messages import Message, Receipt
 from gateway.core.parts import PartsTable
 from gateway.core.pictures import IMAGE_ID
@@ -21,8 +21,6 @@ from gateway.wire.raw_http import Request
 
 #: The public address of an uploaded picture by its id, or ``None`` for one that the account does not have.
 FindPicture = Callable[[bytes], str | None]
-#: A number that is one of ours has no more digits: none is 2^31.
-_NUMBER_DIGITS = 10
 
 NO_RESULTS: Mapping[str, object] = {}
 
@@ -98,8 +96,8 @@ class Exchange:
         if not self.endpoint.records:
             return []
         wanted = [(each.spec.of or "", self.fields.last(each.raw)) for each in self.endpoint.records]
-        numbers = [(kind, int(raw)) for kind, raw in wanted if raw and raw.isdigit() and len(raw) <= _NUMBER_DIGITS]
-        return [(kind, number) for kind, number in numbers if number <= LARGEST_NUMBER]
+        numbers = [(kind, number_in(raw.decode("latin-1"))) for kind, raw in wanted if raw]
+        return [(kind, number) for kind, number in numbers if number is not None]
 
     @property
     def uploads(self) -> dict[str, Upload]:

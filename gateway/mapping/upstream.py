@@ -176,12 +176,8 @@ def _pair(batch: Sequence[Message], entries: list[dict[str, Any]], keys: Receipt
         return [by_id.get(sent.id) for sent in batch]
     loose = [entry for entry in entries if str(entry.get(key)) not in ours]
     by_digits = _by_digits([sent for sent in batch if sent.id not in by_id], loose, keys)
-    positional = len(entries) == len(batch) and all(entry.get(key) is None for entry in entries)
-    here = entries if positional else [None] * len(batch)
-    return [
-        by_id.get(sent.id) or by_digits.get(sent.id) or _in_place(own, sent, batch, keys)
-        for sent, own in zip(batch, here, strict=True)
-    ]
+    found = {**_by_place(batch, entries, keys), **by_digits, **by_id}
+    return [found.get(sent.id) for sent in batch]
 
 
 def _by_digits(batch: Sequence[Message], entries: list[dict[str, Any]], keys: Receipts) -> dict[str, dict[str, Any]]:
@@ -199,13 +195,18 @@ def _by_digits(batch: Sequence[Message], entries: list[dict[str, Any]], keys: Re
     }
 
 
-def _in_place(
-    entry: dict[str, Any] | None, sent: Message, batch: Sequence[Message], keys: Receipts
-) -> dict[str, Any] | None:
-    """The entry in a message's place, unless it is of another number; where there is one message, it is that one's."""
-    if entry is None or len(batch) == 1:
-        return entry
-    return entry if _digits(entry, keys) in ("", sent.digits) else None
+def _by_place(batch: Sequence[Message], entries: list[dict[str, Any]], keys: Receipts) -> dict[str, dict[str, Any]]:
+    """Entries without ids, by those of the messages in their places.
+
+    One of another number is not in its place, unless there is no other message.
+    """
+    if len(entries) != len(batch) or any(entry.get(keys.customer_id) is not None for entry in entries):
+        return {}
+    return {
+        sent.id: entry
+        for sent, entry in zip(batch, entries, strict=True)
+        if len(batch) == 1 or _digits(entry, keys) in ("", sent.digits)
+    }
 
 
 def _digits(entry: Mapping[str, Any], keys: Receipts) -> str:

@@ -31,8 +31,8 @@ from gateway.store.messages import MessageStore
 
 log = structlog.get_logger("gateway.sender")
 
-#: Seconds before what could not be decided by what a call's end says is tried again.
-_RETRY = 1.0
+#: Seconds before what failed by a fault of ours, or of the store, is tried again.
+RETRY_DELAY = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class Calls:
             return self._retry_delay(judgement) if judgement.later else 0.0
         except Exception:
             log.exception("nothing was learnt from the end of a call", smsbat=self._name)
-            return _RETRY
+            return RETRY_DELAY
 
     def _retry_delay(self, judgement: Judgement) -> float:
         """Grows for a message that fails alone, and for a credential that is refused; a batch was halved instead."""

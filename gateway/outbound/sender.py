@@ -19,7 +19,7 @@ from gateway.mapping.upstream import UpstreamPlan
 from gateway.metrics import BUDGET, OLDEST, QUEUED
 from gateway.outbound.alarm import Alarm
 from gateway.outbound.backlog import Backlog
-from gateway.outbound.calls import Calls, Queue
+from gateway.outbound.calls import RETRY_DELAY, Calls, Queue
 from gateway.outbound.condition import Condition
 from gateway.outbound.deadlines import Deadlines
 from gateway.outbound.judgement import out_of_time
@@ -37,8 +37,6 @@ log = structlog.get_logger("gateway.sender")
 STOP_TIMEOUT = 10.0
 #: Seconds between looks whether everything is sent.
 _LOOK = 0.05
-#: Seconds before a runner that failed, or a store that could not be read, is tried again.
-RETRY_DELAY = 1.0
 #: Seconds after which the clock is asked again whether held messages are due.
 LONGEST_ALARM = 60.0
 #: Stores messages, and tells when they are on disk or why they are not.
