@@ -50,9 +50,12 @@ def test_a_body_that_is_cut_at_its_quotes(setup: Setup) -> None:
 # The captured requests, byte for byte; where they name an id that somebody gave them, one of ours.
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def ids(setup: Setup) -> dict[str, bytes]:
-    """For each token, ids are one account's: all of these belong to the captures' ``TESTTOKEN``."""
+    """For each token, ids are one account's: all of these belong to the captures' ``TESTTOKEN``.
+
+    New ones for each request: a message that was sent a few seconds ago is NEW no longer.
+    """
     text = call(setup.address, "createSmsMessage", message="Тест").json["message_id"]
     password = result(call(setup.address, "createPasswordObject", type_id="both", len=5))["password_object_id"]
     sms = call(setup.address, "sendSms", message_id=text, phone="375291234567").json["sms_id"]
